@@ -1,0 +1,479 @@
+"""The verbs: what `pixelry` does, each short enough to show the whole flow in order.
+
+A verb's signature is the one place where its options stand: the command line's flags and help come from it.
+Nothing heavy is imported until a verb runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pixelry.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pixelry.comparison import Comparison
+    from pixelry.data.check import CheckReport
+    from pixelry.data.dataset import Dataset
+    from pixelry.model import Model
+    from pixelry.report import Report
+    from pixelry.types import Result, Results
+
+
+def train(
+    task: str | None = None,
+    data: Any = None,
+    *,
+    network: str | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    weights: str | None = None,
+    freeze: float = 0.0,
+    early_stop: int = 0,
+    test: Any = None,
+    format: str | None = None,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    val_fraction: float = 0.1,
+    seed: int = 0,
+    accelerator: str = "auto",
+    devices: str = "auto",
+    strategy: str = "auto",
+    nodes: int = 1,
+    precision: str = "auto",
+    memory_format: Literal["auto", "channels_last", "contiguous"] = "auto",
+    compile: bool = False,
+    checkpoint_seconds: float = 60.0,
+    progress: bool = True,
+) -> Model:
+    """Train a network and return it as a model.
+
+    The run's folder holds config.yaml, metrics.csv, checkpoints, model.safetensors and a report, index.html.
+
+    Args:
+        task: What to learn, such as "classify".
+        data: A built-in name, a path, or data in memory (a `Dataset`, arrays, tensors, a torch data set).
+        network: A name from `pixelry networks`; by default the one recommended for the task.
+        epochs: Budget in passes over the training images.
+        steps: Budget in steps of the optimiser.
+        minutes: Budget in minutes of training.
+        settings: Recipe, task or network settings by name, such as lr=0.1, label_smoothing=0.05 or width=64.
+        out: The run's folder, new or empty; by default the next free one under runs/.
+        resume: The folder of a run that was interrupted, to be continued with its own settings.
+        weights: Start from "imagenet" (torchvision's, downloaded), a Pixelry model or a safetensors state dict.
+        freeze: Part of the run, from 0 to 1, during which only the head is trained; 1 is all of it.
+        early_stop: Stop after so many validations without a better score, and keep the best; 0 never stops.
+        test: A second source that is the test split, where it lies apart.
+        format: The data's format, where it is not to be recognised.
+        size: Height and width at the network in pixels, such as 64x64; by default the data's own, up to 128.
+        channels: 1 for grey, 3 for colour; by default the data's own.
+        val_fraction: Part of the training images set aside for validation where the data has no such split.
+        seed: The same seed on the same machine gives the same weights (with a budget of epochs or steps).
+        accelerator: "auto", "cpu", "gpu", ... as Lightning names them.
+        devices: How many, or "auto".
+        strategy: "auto", "ddp", ... as Lightning names them.
+        nodes: Machines.
+        precision: "auto" measures what is fastest here and right; or "32-true", "bf16-mixed", "16-mixed".
+        memory_format: "auto" measures; or "channels_last", "contiguous".
+        compile: Compile the network first; pays off in long runs.
+        checkpoint_seconds: At most so long between two checkpoints.
+        progress: Show progress on stderr.
+
+    Raises:
+        UsageError: An unknown name, an option out of range, options that exclude each other.
+        DataError: The data cannot be read or does not fit the task.
+        ExistsError: `out` exists and is not empty.
+        TrainingError: Training diverged; the last checkpoint is kept.
+    """
+    from pixelry import runs
+    from pixelry.config import Budget, DataConfig, EngineConfig, RunConfig
+
+    console = _console(progress)
+    if resume is not None:
+        return _resume(Path(resume), data, test, console)
+    if task is None or data is None:
+        raise UsageError("train needs a task and data: pixelry train classify --data digits")
+    budget = Budget(epochs, steps, minutes)
+    engine = EngineConfig(
+        accelerator, str(devices), strategy, nodes, precision, memory_format, compile, checkpoint_seconds
+    )
+    form = DataConfig(_source(data), _source(test), format, size, channels, val_fraction)
+    network = network or _recommended(task)
+    recipe = runs.recipe_of(_plugin(network, task), task, network)
+    config = RunConfig(
+        task, network, form, recipe, budget, engine, weights=weights, freeze=freeze, early_stop=early_stop, seed=seed
+    )
+    config = runs.apply_settings(config, settings or {})
+    dataset = _dataset(data, test=test, format=format)
+    config = dataclasses.replace(config, data=dataclasses.replace(form, fingerprint=dataset.fingerprint))
+    return _train(config, dataset, runs.new_folder(out, config), resume=False, console=console)
+
+
+def _resume(folder: Path, data: Any, test: Any, console: Console | None) -> Model:
+    from pixelry import runs
+
+    config = runs.resumed(folder)
+    source = data if data is not None else config.data.source
+    if source is None:
+        raise UsageError(f"the run in {folder} was trained on data in memory: pass the same data again to resume it")
+    dataset = _dataset(source, test=test if test is not None else config.data.test, format=config.data.format)
+    if dataset.fingerprint != config.data.fingerprint:
+        raise UsageError(f"the data is not what the run in {folder} began with; resume needs the same images and labels")
+    return _train(config, dataset, folder, resume=True, console=console)
+
+
+def _train(config: Any, dataset: Dataset, folder: Path, *, resume: bool, console: Console | None) -> Model:
+    from pixelry import runs
+    from pixelry.report import Report
+
+    if console:
+        console.print(f"{config.network} on {dataset.describe()}; budget: {config.budget}", highlight=False)
+    model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console)
+    if result.is_main and result.evaluator:
+        facts = {"parameters": model.parameters, "steps": result.steps, "seconds": round(result.seconds, 1)}
+        findings = result.evaluator.findings(split)
+        Report(config.task, config.network, dataset.name, "val", findings, facts).save(
+            folder / runs.REPORT, overwrite=resume
+        )
+    if result.is_main and console:
+        score = model.card.metrics.get(model.task.monitor)
+        reached = f", validation {model.task.monitor} {score:.4f}" if score is not None else ""
+        ended = "interrupted after" if result.interrupted else "trained"
+        console.print(
+            f"{ended} {result.epochs:.1f} epochs in {result.seconds:.1f} s{reached}; model: {folder / runs.MODEL}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return model
+
+
+def compare(
+    task: str,
+    data: Any,
+    *,
+    networks: Sequence[str] | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    test: Any = None,
+    format: str | None = None,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    val_fraction: float = 0.1,
+    seed: int = 0,
+    progress: bool = True,
+) -> Comparison:
+    """Train several networks on the same data with the same budget: one table, one plot.
+
+    Args:
+        task: What to learn, such as "classify".
+        data: A built-in name, a path, or data in memory.
+        networks: Names, the rungs of the ladder; by default the task's ladder.
+        epochs: Budget of each in passes over the training images.
+        steps: Budget of each in steps.
+        minutes: Budget of each in minutes of training.
+        settings: Recipe, task or network settings that all of them take.
+        out: A new or empty folder; by default the next free one under runs/.
+        test: A second source that is the test split.
+        format: The data's format, where it is not to be recognised.
+        size: Height and width at the network in pixels.
+        channels: 1 for grey, 3 for colour.
+        val_fraction: Part of the training images set aside for validation where the data has no such split.
+        seed: Of each run.
+        progress: Show progress on stderr.
+
+    Raises:
+        UsageError: An unknown name or an option out of range.
+    """
+    from pixelry import runs
+    from pixelry.comparison import Comparison, Rung, prediction_speed
+    from pixelry.config import Budget
+    from pixelry.data.loading import prepare
+
+    console, budget = _console(progress), Budget(epochs, steps, minutes)
+    names = list(networks) if networks else list(_task(task).ladder)
+    for name in names:
+        runs.recipe_of(_plugin(name, task), task, name)
+    dataset = _dataset(data, test=test, format=format)
+    folder = runs.next_folder(out, f"compare-{task}")
+    split = "test" if "test" in dataset.splits else "val"
+    rungs = []
+    for name in names:
+        model = train(
+            task, dataset, network=name, epochs=epochs, steps=steps, minutes=minutes, settings=settings,
+            out=folder / name, size=size, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
+        )  # fmt: skip
+        report = model.evaluate(dataset, split=split)
+        images = prepare(
+            dataset.with_val(val_fraction)[split], size=model.card.size, channels=model.card.channels
+        )
+        rungs.append(
+            Rung(
+                network=name,
+                metrics=report.metrics,
+                parameters=model.parameters,
+                train_seconds=model.card.training["seconds"],
+                epochs=model.card.training["epochs"],
+                images_per_second=prediction_speed(model, images),
+                megabytes=(folder / name / runs.MODEL).stat().st_size / 1e6,
+                history=tuple(runs.history(folder / name, model.task.monitor)),
+                folder=str(folder / name),
+            )
+        )
+    monitor = _task(task).monitor
+    sign = -1 if _task(task).higher_is_better else 1
+    ordered = tuple(sorted(rungs, key=lambda rung: sign * rung.metrics[monitor]))
+    comparison = Comparison(task, dataset.name, split, str(budget), monitor, ordered)
+    comparison.save(folder)
+    if console:
+        console.print(f"comparison: {folder / 'index.html'}", highlight=False, soft_wrap=True)
+    return comparison
+
+
+def evaluate(
+    model: Any,
+    data: Any,
+    *,
+    split: str | None = None,
+    test: Any = None,
+    format: str | None = None,
+    out: str | Path | None = None,
+) -> Report:
+    """Evaluate a model on a split of a data set.
+
+    Args:
+        model: A model file, a run's folder, or a `Model`.
+        data: A built-in name, a path, or data in memory.
+        split: "train", "val" or "test"; by default test where there is one, else val.
+        test: A second source that is the test split.
+        format: The data's format, where it is not to be recognised.
+        out: A new or empty folder for the report: index.html and report.json.
+
+    Raises:
+        ModelError: The model file cannot be used, or the data has other classes.
+    """
+    from pixelry.runs import make_folder
+
+    loaded = _model(model)
+    folder = make_folder(out) if out is not None else None
+    report = loaded.evaluate(data, split=split, test=test, format=format)
+    if folder is not None:
+        report.save(folder / "index.html")
+        report.save(folder / "report.json")
+    return report
+
+
+def predict(
+    model: Any,
+    inputs: Any,
+    *,
+    out: str | Path | None = None,
+    batch: int | None = None,
+    skip_errors: bool = False,
+) -> Result | Results:
+    """Predict for images, folders and patterns.
+
+    Args:
+        model: A model file, a run's folder, or a `Model`.
+        inputs: Image files, folders or quoted patterns such as 'more/*.png'; in Python also arrays and tensors.
+        out: A new or empty folder: predictions.csv, predictions.jsonl and a sheet of the first pictures.
+        batch: Images at once.
+        skip_errors: Go on when an image cannot be read, and name it at the end.
+
+    Raises:
+        ImageError: An image cannot be read.
+    """
+    from pixelry.predictions import save_predictions
+    from pixelry.runs import make_folder
+    from pixelry.types import Labels, Results
+
+    loaded = _model(model)
+    folder = make_folder(out) if out is not None else None
+    found = loaded.predict(inputs, batch=batch, skip_errors=skip_errors)
+    if folder is not None:
+        save_predictions(Results([found]) if isinstance(found, Labels) else found, folder)
+    return found
+
+
+def list_networks(task: str | None = None) -> list[dict[str, Any]]:
+    """Return what networks there are: name, tasks, summary, source, weights, and which is recommended.
+
+    Args:
+        task: Only those for this task.
+    """
+    from pixelry import plugins
+
+    rows = []
+    for name in plugins.networks.names():
+        plugin = plugins.networks.load(name)
+        tasks = sorted(plugin.RECIPES)
+        if task is not None:
+            _task(task)
+        if task is None or task in tasks:
+            recommended = [kind for kind in tasks if _recommended(kind) == name]
+            rows.append(
+                {
+                    "name": name,
+                    "tasks": tasks,
+                    "summary": plugin.SUMMARY,
+                    "source": plugin.SOURCE,
+                    "weights": sorted(getattr(plugin, "WEIGHTS", {})),
+                    "recommended_for": recommended,
+                }
+            )
+    return rows
+
+
+def list_data() -> list[dict[str, Any]]:
+    """Return the data sets that go by name, and the formats that are recognised by looking."""
+    from pixelry.data.catalog import describe_catalog
+
+    return describe_catalog()
+
+
+def show_data(
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    split: str = "train",
+    per_class: int = 8,
+    test: Any = None,
+    format: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Say what a data set holds, and draw a sheet of its pictures, class by class.
+
+    Args:
+        data: A built-in name, a path, or data in memory.
+        out: An image file for the sheet, such as sheet.png; nothing is drawn without it.
+        split: Which split to draw.
+        per_class: Pictures of each class.
+        test: A second source that is the test split.
+        format: The data's format, where it is not to be recognised.
+        seed: Of the choice of pictures.
+
+    Raises:
+        DataError: The data cannot be read.
+        ExistsError: `out` exists.
+    """
+    from pixelry.data.sheet import dataset_sheet
+    from pixelry.pixels import write_image
+
+    dataset = _dataset(data, test=test, format=format)
+    if out is not None:
+        write_image(Path(out), dataset_sheet(dataset, split=split, per_class=per_class, seed=seed))
+    return {
+        "description": dataset.describe(),
+        "splits": {name: _counts(dataset, name) for name in dataset.splits},
+        "classes": list(dataset.classes),
+        "notes": list(dataset.notes),
+        "fingerprint": dataset.fingerprint,
+        "sheet": str(out) if out is not None else None,
+    }
+
+
+def _counts(dataset: Dataset, name: str) -> dict[str, Any]:
+    split = dataset[name]
+    if "label" not in split.targets:
+        return {"images": len(split), "per_class": {}}
+    counts = split.labels.bincount(minlength=len(dataset.classes)).tolist()
+    return {"images": len(split), "per_class": dict(zip(dataset.classes, counts, strict=True))}
+
+
+def check_data(
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    test: Any = None,
+    format: str | None = None,
+    label_noise: bool = True,
+) -> CheckReport:
+    """Look for what spoils training: unreadable images, duplicates, leaks, wrong labels.
+
+    Args:
+        data: A built-in name, a path, or data in memory.
+        out: An image file for a contact sheet of the labels that a model finds improbable.
+        test: A second source that is the test split.
+        format: The data's format, where it is not to be recognised.
+        label_noise: Look for wrong labels with a quick cross-validated model.
+
+    Raises:
+        DataError: The data cannot be read at all.
+    """
+    from pixelry.data.check import check_dataset
+    from pixelry.pixels import write_image
+
+    report = check_dataset(_dataset(data, test=test, format=format), label_noise=label_noise)
+    if out is not None and report.sheet is not None:
+        write_image(Path(out), report.sheet)
+    return report
+
+
+def take_tour(*, out: str | Path = "tour", seconds: float = 12.0, seed: int = 0) -> Path:
+    """Climb the ladder on data that ships with Pixelry, and write one HTML page with pictures.
+
+    Args:
+        out: A new or empty folder, or one of an earlier tour, which is written anew.
+        seconds: Of training for each network.
+        seed: Of everything that is random.
+    """
+    from pixelry.tour import tour
+
+    return tour(out=out, seconds=seconds, seed=seed)
+
+
+def _console(progress: bool) -> Console | None:
+    from rich.console import Console
+
+    from pixelry.runs import is_first_process
+
+    return Console(stderr=True) if progress and is_first_process() else None
+
+
+def _source(data: Any) -> str | None:
+    """The name or path that data comes from, as a run's folder can keep it; None for data in memory."""
+    if isinstance(data, str | Path):
+        return str(data)
+    return getattr(data, "source", None)
+
+
+def _dataset(data: Any, *, test: Any, format: str | None) -> Dataset:
+    from pixelry.data.catalog import load_dataset
+    from pixelry.data.dataset import Dataset
+
+    if isinstance(data, Dataset) and test is None:
+        return data
+    return load_dataset(data, test=test, format=format)
+
+
+def _model(model: Any) -> Model:
+    from pixelry.model import Model, load_model
+
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def _task(name: str) -> Any:
+    from pixelry import plugins
+
+    return plugins.tasks.load(name).TASK
+
+
+def _recommended(task: str) -> str:
+    return str(_task(task).recommended)
+
+
+def _plugin(network: str, task: str) -> Any:
+    from pixelry import plugins
+
+    _task(task)
+    return plugins.networks.load(network)

@@ -1,0 +1,200 @@
+"""The verbs for a shell. What a verb returns is printed: people's form on stderr and stdout, `--json` for programs.
+
+Torch is imported only when a verb runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pixelry import api
+from pixelry.errors import PixelryError
+from pixelry.signatures import command, summary
+
+JSON = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
+
+app = typer.Typer(
+    name="pixelry",
+    help="Learn from images and make images, with one set of verbs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Look at data sets: list, show, check.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+def main() -> None:
+    """Run the command line: a user's mistake is one or two sentences, never a traceback."""
+    try:
+        # Standalone mode would print typer's own errors and exit by itself; it is what users of typer know.
+        app()
+    except PixelryError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`pixelry ... | head`); Python would complain at exit otherwise.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+@contextlib.contextmanager
+def _stdout_is_for_json(active: bool) -> Iterator[None]:
+    """Send what others print to stdout (downloads, libraries) to stderr, so that stdout holds one object."""
+    if not active:
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _verb(name: str, function: Callable[..., Any], *, home: typer.Typer = app, **how: Any) -> Callable[..., Any]:
+    """Register a verb: the decorated function turns its result into text or JSON."""
+
+    def register(show: Callable[[Any, bool], None]) -> Callable[[Any, bool], None]:
+        def act(as_json: bool = False, **given: Any) -> None:
+            with _stdout_is_for_json(as_json):
+                result = function(**given)
+            show(result, as_json)
+
+        run = command(function, act, extra={"as_json": JSON}, **how)
+        home.command(name, help=run.__doc__, short_help=summary(function))(run)
+        return show
+
+    return register
+
+
+@_verb("train", api.train, optional=("data",), options=("data",))
+def _train(model: Any, as_json: bool) -> None:
+    from pixelry.runs import is_first_process
+
+    if as_json and is_first_process():
+        card = model.card
+        _print_json(
+            {
+                "task": card.task,
+                "network": card.network,
+                "data": card.data["name"],
+                "split": "val" if card.metrics else None,
+                "metrics": card.metrics,
+                "model": str(model.path) if model.path else None,
+                "training": card.training,
+            }
+        )
+
+
+@_verb("compare", api.compare)
+def _compare(comparison: Any, as_json: bool) -> None:
+    if as_json:
+        _print_json(comparison.to_dict())
+    else:
+        print(comparison)
+
+
+@_verb("evaluate", api.evaluate)
+def _evaluate(report: Any, as_json: bool) -> None:
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        print(report)
+
+
+@_verb("predict", api.predict)
+def _predict(found: Any, as_json: bool) -> None:
+    if as_json:
+        failed = [{"name": name, "error": message} for name, message in found.failed]
+        _print_json({"predictions": [result.to_dict() for result in found], "failed": failed})
+    else:
+        for result in found:
+            print(result)
+    for name, message in found.failed:
+        print(f"skipped: {message if name in message else f'{name}: {message}'}", file=sys.stderr)
+    if found.failed:
+        sys.exit(1)
+
+
+@_verb("networks", api.list_networks)
+def _networks(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        recommended = {task: row["name"] for row in rows for task in row["recommended_for"]}
+        only = next(iter(recommended.values())) if len(recommended) == 1 else recommended
+        _print_json({"networks": rows, "recommended": only})
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        marks = "".join(f"  [recommended for {task}]" for task in row["recommended_for"])
+        weights = f"  (weights: {', '.join(row['weights'])})" if row["weights"] else ""
+        print(f"{row['name']:{width}}  {', '.join(row['tasks'])}: {row['summary']}{weights}{marks}")
+        print(f"{'':{width}}  {row['source']}")
+
+
+@_verb("list", api.list_data, home=data_app)
+def _list_data(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        _print_json({"datasets": rows})
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        print(f"{row['name']:{width}}  {row['description']}")
+
+
+@_verb("show", api.show_data, home=data_app, options=())
+def _show_data(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(facts)
+        return
+    print(facts["description"])
+    for name, counts in facts["splits"].items():
+        print(f"  {name}: {counts['images']:,} images, {counts['per_class']}")
+    for note in facts["notes"]:
+        print(f"  {note}")
+    if facts["sheet"]:
+        print(f"  sheet: {facts['sheet']}")
+
+
+@_verb("check", api.check_data, home=data_app, options=())
+def _check_data(report: Any, as_json: bool) -> None:
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        print(report.summary())
+    if report.errors:
+        sys.exit(1)
+
+
+@_verb("tour", api.take_tour)
+def _tour(page: Path, as_json: bool) -> None:
+    if as_json:
+        _print_json({"page": str(page)})
+    else:
+        print(f"the page: {page.resolve()}")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from pixelry import __version__
+
+        print(__version__)
+        raise typer.Exit

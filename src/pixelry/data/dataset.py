@@ -1,0 +1,351 @@
+"""What a data set is here: named splits of samples, class names, a fingerprint of the content.
+
+Sample: a dict with torchvision `tv_tensors`, so that one augmentation moves image, boxes and masks together:
+
+    image    (C, H, W) uint8
+    label    int
+
+Detection, segmentation and restoration add `boxes`, `mask`, `target`, ... as further targets of a split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+
+from pixelry.errors import DataError, ImageError, UsageError, unknown
+from pixelry.pixels import read_image, to_uint8
+
+Sample = dict[str, Any]
+
+# Head and tail of a file that its fingerprint reads: enough to tell two photographs apart, and quick for many.
+FINGERPRINT_BYTES = 65_536
+# A validation set larger than this sharpens no decision but costs training data.
+MAX_VAL = 5_000
+
+
+class Images(Protocol):
+    """A sequence of images: a uint8 tensor (N, C, H, W), or one that decodes on access."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Encoded images, decoded on access to uint8 (C, H, W).
+
+    Attributes:
+        sources: Paths, or the encoded bytes themselves.
+        names: What each is called in messages; by default its path.
+        channels: 1 or 3: every image is converted to it, alpha is blended over white; None keeps grey as 1
+            channel and colour as 3, image by image.
+    """
+
+    sources: Sequence[Path | bytes]
+    names: Sequence[str] = ()
+    channels: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: int) -> Tensor:
+        try:
+            image = read_image(self.sources[index])
+        except ImageError as error:
+            name = self.name(index)
+            raise ImageError(str(error) if name in str(error) else f"{name}: {error}") from None
+        return image_to_tensor(image, channels=self.channels)
+
+    def name(self, index: int) -> str:
+        """Return what the image is called in messages."""
+        return self.names[index] if self.names else str(self.sources[index])
+
+    def digest(self, index: int) -> bytes:
+        """Return a hash of the encoded image: its size, its first and its last 64 KiB."""
+        source = self.sources[index]
+        if isinstance(source, bytes):
+            parts = [str(len(source)).encode(), source[:FINGERPRINT_BYTES], source[-FINGERPRINT_BYTES:]]
+        else:
+            size = source.stat().st_size
+            with source.open("rb") as file:
+                head = file.read(FINGERPRINT_BYTES)
+                file.seek(max(0, size - FINGERPRINT_BYTES))
+                parts = [str(size).encode(), head, file.read(FINGERPRINT_BYTES)]
+        return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
+
+
+def image_to_tensor(image: np.ndarray, *, channels: int | None = None) -> Tensor:
+    """Return an image as uint8 (C, H, W): the one way from NumPy into a data set.
+
+    Args:
+        image: (H, W) or (H, W, C) with 1 to 4 channels, any dtype with scikit-image's ranges.
+        channels: 1 converts to grey (ITU-R 601 luma, as Pillow does), 3 to colour, None keeps grey or colour.
+            Alpha is blended over white.
+
+    Raises:
+        ImageError: The shape is not an image's, or float values lie outside [-1, 1].
+    """
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[-1] not in (1, 2, 3, 4) or 0 in image.shape:
+        raise ImageError(f"an image has shape (H, W) or (H, W, 1 to 4), none of them 0; got {image.shape}")
+    if image.dtype == np.bool_:
+        image = image.astype(np.uint8) * 255
+    pixels = torch.from_numpy(np.ascontiguousarray(to_uint8(image))).permute(2, 0, 1)
+    if pixels.shape[0] in (2, 4):
+        alpha = pixels[-1:].float() / 255
+        pixels = (pixels[:-1].float() * alpha + 255 * (1 - alpha)).round().to(torch.uint8)
+    return to_channels(pixels, channels)
+
+
+def to_channels(pixels: Tensor, channels: int | None) -> Tensor:
+    """Convert uint8 (..., C, H, W) with C of 1 or 3 to 1 or 3 channels; None returns it unchanged."""
+    if channels is None or pixels.shape[-3] == channels:
+        return pixels
+    if channels == 3:
+        return pixels.expand(*pixels.shape[:-3], 3, *pixels.shape[-2:])
+    weights = torch.tensor([0.299, 0.587, 0.114], device=pixels.device).view(3, 1, 1)
+    return (pixels.float() * weights).sum(-3, keepdim=True).round().to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: images, their targets, and what each image is called.
+
+    Attributes:
+        images: uint8 (N, C, H, W), or any `Images`.
+        targets: By name, N long each; "label" is an int64 tensor.
+        names: N names for messages and reports; () makes them from the index.
+    """
+
+    images: Images
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    names: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, values in {**self.targets, **({"names": self.names} if self.names else {})}.items():
+            if len(values) != len(self.images):
+                raise DataError(f"{len(self.images)} images but {len(values)} entries of '{name}'")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a sample: the image as a tv_tensor (C, H, W) uint8, and each of its targets."""
+        targets = {
+            name: int(values[index]) if name == "label" else values[index]
+            for name, values in self.targets.items()
+        }
+        return {"image": tv_tensors.Image(self.images[index]), **targets}
+
+    @property
+    def labels(self) -> Tensor:
+        """Class indices, int64 (N,).
+
+        Raises:
+            DataError: The split has no labels.
+        """
+        if "label" not in self.targets:
+            raise DataError("these images have no labels")
+        labels = self.targets["label"]
+        assert isinstance(labels, Tensor)
+        return labels
+
+    def name(self, index: int) -> str:
+        """Return what image `index` is called in messages."""
+        if self.names:
+            return self.names[index]
+        return self.images.name(index) if isinstance(self.images, FileImages) else f"#{index}"
+
+    def subset(self, indices: Sequence[int] | Tensor) -> Split:
+        """Return the samples at some indices, in that order; nothing is decoded."""
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        positions: list[int] = index.tolist()
+        return Split(
+            images=_take(self.images, index, positions),
+            targets={name: _take(values, index, positions) for name, values in self.targets.items()},
+            names=[self.name(i) for i in positions],
+        )
+
+    def digest(self) -> str:
+        """Return a hash of every image and target (of files: size, first and last 64 KiB)."""
+        hasher = hashlib.blake2b(digest_size=16)
+        for values in (self.images, *(self.targets[name] for name in sorted(self.targets))):
+            if isinstance(values, Tensor):
+                hasher.update(str(tuple(values.shape)).encode())
+                hasher.update(values.contiguous().numpy())
+            elif isinstance(values, FileImages):
+                for i in range(len(values)):
+                    hasher.update(values.digest(i))
+            else:
+                for i in range(len(values)):
+                    hasher.update(np.asarray(values[i]).tobytes())
+        return hasher.hexdigest()
+
+
+def _take(values: Any, index: Tensor, positions: list[int]) -> Any:
+    if isinstance(values, Tensor):
+        return values[index]
+    if isinstance(values, FileImages):
+        names = [values.names[i] for i in positions] if values.names else ()
+        return FileImages([values.sources[i] for i in positions], names, values.channels)
+    if isinstance(values, Sequence):
+        return [values[i] for i in positions]
+    return _Subset(values, positions)
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """Some of the images of a source that is neither a tensor nor files, such as another library's data set."""
+
+    images: Images
+    positions: list[int]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.images[self.positions[index]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: splits "train", "val" and "test" (those that there are) and the classes' names.
+
+    Attributes:
+        name: What it is called: a built-in name, or the last part of its path.
+        splits: The splits by name.
+        classes: Class names; label k is `classes[k]`. Empty for data without labels.
+        format: Name of the format that read it, or "memory".
+        source: Where it was read from, if from a path or by name.
+        notes: What a reader should know of how it was made, such as a split that was drawn here.
+    """
+
+    name: str
+    splits: Mapping[str, Split]
+    classes: tuple[str, ...] = ()
+    format: str = "memory"
+    source: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for split_name, split in self.splits.items():
+            if "label" in split.targets and len(split):
+                low, high = int(split.labels.min()), int(split.labels.max())
+                if low < 0 or high >= len(self.classes):
+                    wrong = low if low < 0 else high
+                    first = int((split.labels == wrong).nonzero()[0])
+                    raise DataError(
+                        f"{self.name}: image {split.name(first)} of split '{split_name}' has label {wrong}; "
+                        f"with {len(self.classes)} classes, labels go from 0 to {len(self.classes) - 1}"
+                    )
+
+    def __getitem__(self, split: str) -> Split:
+        """Return a split by name.
+
+        Raises:
+            UsageError: The data set has no such split.
+        """
+        if split not in self.splits:
+            raise unknown(f"split of {self.name}", split, self.splits)
+        return self.splits[split]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the content of all splits, their names and the classes: 32 hexadecimal digits."""
+        parts = [f"{name}:{self.splits[name].digest()}" for name in sorted(self.splits)]
+        return hashlib.blake2b("|".join([*self.classes, *parts]).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def channels(self) -> int:
+        """1 if every image is grey, else 3 (headers are read, nothing is decoded)."""
+        return max((_channels(split.images) for split in self.splits.values() if len(split)), default=3)
+
+    def with_val(self, fraction: float = 0.1, *, seed: int = 0) -> Dataset:
+        """Return the data set with a validation split: its own, or one drawn from train, stratified and seeded.
+
+        Args:
+            fraction: Part of train, in [0, 1); at most 5,000 images are taken. 0 draws none.
+            seed: Of the draw; the same seed draws the same images.
+        """
+        if "val" in self.splits or fraction == 0:
+            return self
+        train = self["train"]
+        count = min(MAX_VAL, round(len(train) * fraction))
+        counts = torch.bincount(train.labels, minlength=len(self.classes)) if "label" in train.targets else None
+        if count < 1 or len(train) - count < 1:
+            raise DataError(
+                f"{self.name} has {len(train)} training images: too few to set {fraction:.0%} aside for validation; "
+                "add images, or give --val-fraction 0"
+            )
+        chosen = _draw(train, count, counts, seed)
+        mask = torch.zeros(len(train), dtype=torch.bool)
+        mask[chosen] = True
+        note = f"no val split: {int(mask.sum()):,} of {len(train):,} training images set aside for it (seed {seed})"
+        splits = {
+            **self.splits,
+            "train": train.subset((~mask).nonzero().flatten()),
+            "val": train.subset(mask.nonzero().flatten()),
+        }
+        return Dataset(self.name, splits, self.classes, self.format, self.source, (*self.notes, note))
+
+    def describe(self) -> str:
+        """Return one line: name, format, images by split, classes."""
+        sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
+        classes = f", {len(self.classes)} classes" if self.classes else ""
+        return f"{self.name} ({self.format}): {sizes}{classes}"
+
+
+def _draw(train: Split, count: int, counts: Tensor | None, seed: int) -> np.ndarray:
+    """Draw `count` indices, stratified by label where each class can spare one."""
+    generator = np.random.default_rng(seed)
+    if counts is None:
+        return generator.permutation(len(train))[:count]
+    order = generator.permutation(len(train))
+    labels = train.labels.numpy()[order]
+    # Within each class, in the random order, the k-th of n gets the key (k + 1/2) / n: the smallest keys over all
+    # classes are a sample whose proportions are the classes', rounded; no class is emptied below half.
+    keys = np.empty(len(train))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        keys[members] = (np.arange(len(members)) + 0.5 + generator.random() * 1e-6) / len(members)
+    return order[np.argsort(keys, kind="stable")[:count]]
+
+
+def _channels(images: Images) -> int:
+    if isinstance(images, Tensor):
+        return int(images.shape[1])
+    if isinstance(images, FileImages) and images.channels is not None:
+        return images.channels
+    if isinstance(images, FileImages):
+        from pixelry.data.headers import read_header
+
+        return max(read_header(source).channels for source in images.sources)
+    return max(int(images[i].shape[0]) for i in range(min(len(images), 64)))
+
+
+Progress = Callable[[int, int], None]
+
+
+def require_labels(dataset: Dataset) -> None:
+    """Raise a clear error unless the data set can train a classifier."""
+    if not dataset.classes:
+        raise DataError(f"{dataset.name} has no class labels; classification needs them")
+    if len(dataset.classes) < 2:
+        raise DataError(
+            f"{dataset.name} has one class, '{dataset.classes[0]}'; a classifier needs at least two: "
+            "one folder for each class"
+        )
+    if "train" not in dataset.splits or not len(dataset["train"]):
+        raise UsageError(f"{dataset.name} has no training images (splits: {', '.join(dataset.splits)})")

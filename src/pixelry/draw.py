@@ -1,0 +1,120 @@
+"""Results to pictures. Figures are made without pyplot: no global state, no display needed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont
+
+INK = "#1b1f24"
+QUIET = "#8b949e"
+ACCENT = "#0b6e99"
+# Okabe and Ito 2008: told apart by readers with any colour vision.
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#000000")
+DPI = 110
+
+
+def new_figure(width: float = 5.5, height: float = 4.0) -> tuple[Figure, Any]:
+    """Return a matplotlib figure of a size in inches, and its axes, in the house style."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(colors=INK, labelsize=9)
+    return figure, axes
+
+
+def to_png(content: Figure | NDArray[Any]) -> bytes:
+    """Return a figure, or an image (H, W) or (H, W, 3) uint8, as PNG bytes."""
+    buffer = io.BytesIO()
+    if isinstance(content, Figure):
+        content.savefig(buffer, format="png", dpi=DPI)
+    else:
+        PILImage.fromarray(content).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
+
+
+def confusion_figure(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:
+    """Draw a confusion matrix: counts (K, K), rows the truth, coloured by the share of the row."""
+    count = len(classes)
+    side = float(np.clip(1.5 + 0.45 * count, 4.0, 11.0))
+    figure, axes = new_figure(side + 0.8, side)
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the true class")
+    if count <= 25:
+        axes.set_xticks(range(count), classes, rotation=45 if max(map(len, classes)) > 2 else 0, ha="right")
+        axes.set_yticks(range(count), classes)
+    if count <= 15:
+        for (i, j), value in np.ndenumerate(matrix):
+            if value:
+                color = "white" if share[i, j] > 0.6 else INK
+                axes.text(j, i, f"{value:,}", ha="center", va="center", color=color, fontsize=8)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    return figure
+
+
+def reliability_figure(confidence: NDArray[Any], correct: NDArray[Any], bins: int) -> Figure:
+    """Draw the share that is right against the probability given, in equal bins, with the count behind each."""
+    figure, axes = new_figure(5.0, 4.2)
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    filled = counts > 0
+    mean_confidence = np.bincount(place, weights=confidence, minlength=bins)[filled] / counts[filled]
+    mean_correct = np.bincount(place, weights=correct, minlength=bins)[filled] / counts[filled]
+    axes.bar(edges[:-1], counts / counts.max(), width=1 / bins, align="edge", color="#d0d7de", label="share of images")
+    axes.plot([0, 1], [0, 1], color=QUIET, linestyle="--", linewidth=1, label="as sure as right")
+    axes.plot(mean_confidence, mean_correct, "o-", color=ACCENT, markersize=4, label="this model")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability given", ylabel="share that is right")
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return figure
+
+
+def curves_figure(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, log_x: bool = False
+) -> Figure:
+    """Draw named curves (x, y), each with its last point marked and named."""
+    figure, axes = new_figure(6.5, 4.0)
+    for color, (name, (x, y)) in zip(np.resize(COLORS, max(1, len(curves))), curves.items(), strict=False):
+        axes.plot(x, y, "-", marker="o" if len(x) <= 40 else None, markersize=3.5, color=color, label=name)
+    if log_x:
+        axes.set_xscale("log")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.grid(axis="y", color="#eaeef2")
+    if curves:
+        axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def draw_scores(image: NDArray[np.uint8], scores: Sequence[tuple[str, float]]) -> NDArray[np.uint8]:
+    """Draw an image (H, W) or (H, W, C) with class names and probabilities as bars beside it, (h, w, 3) uint8."""
+    picture = PILImage.fromarray(image if image.ndim == 2 else image[..., 0] if image.shape[2] == 1 else image)
+    picture = picture.convert("RGB")
+    scale = 240 / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    # Tiny pictures keep their pixels visible; photographs are resampled.
+    picture = picture.resize(size, PILImage.Resampling.NEAREST if scale > 3 else PILImage.Resampling.LANCZOS)
+    canvas = PILImage.new("RGB", (picture.width + 260, max(picture.height, 48 * len(scores) + 16)), "white")
+    canvas.paste(picture, (0, 0))
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
+    left = picture.width + 16
+    for row, (name, score) in enumerate(scores):
+        top = 8 + 48 * row
+        pen.text((left, top), f"{_shorten(name)}  {score:.1%}", fill=INK, font=font)
+        pen.rectangle((left, top + 22, left + 228, top + 32), fill="#eaeef2")
+        pen.rectangle((left, top + 22, left + round(228 * score), top + 32), fill=ACCENT if row == 0 else QUIET)
+    return np.asarray(canvas)
+
+
+def _shorten(name: str, length: int = 24) -> str:
+    return name if len(name) <= length else name[: length - 1] + "…"

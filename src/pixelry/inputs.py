@@ -1,0 +1,122 @@
+"""What users hand to predict, as a sequence of images that are read one at a time."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from torch import Tensor
+
+from pixelry.errors import ImageError, UsageError
+from pixelry.pixels import image_files, read_image
+
+
+@dataclass(frozen=True)
+class Input:
+    """One image to predict for.
+
+    Attributes:
+        name: Its path, or "#3" for the fourth of several.
+        content: A path, encoded bytes, or the pixels (H, W) or (H, W, C).
+    """
+
+    name: str
+    content: Path | bytes | NDArray[Any]
+
+    def read(self) -> NDArray[Any]:
+        """Return the pixels, (H, W) or (H, W, C).
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        return self.content if isinstance(self.content, np.ndarray) else read_image(self.content)
+
+    @property
+    def source(self) -> Path | NDArray[Any]:
+        """What a result keeps of it: where it lies, or its pixels."""
+        return self.content if isinstance(self.content, Path) else self.read()
+
+
+def gather(inputs: Any) -> tuple[Iterable[Input], bool]:
+    """Return the images that were given, and whether it was a single one.
+
+    Raises:
+        UsageError: Nothing was given, a pattern or folder holds no image, or the kind is not known.
+    """
+    if isinstance(inputs, list | tuple):
+        if not inputs:
+            raise UsageError("no images were given")
+        return _many(inputs), False
+    several = list(_one(inputs, 0))
+    return several, _is_single(inputs)
+
+
+def _many(inputs: Iterable[Any]) -> Iterator[Input]:
+    number = 0
+    for item in inputs:
+        for found in _one(item, number):
+            yield found
+            number += 1
+
+
+def _is_single(item: Any) -> bool:
+    if isinstance(item, str | Path):
+        return Path(item).is_file() or not (Path(item).is_dir() or glob.has_magic(str(item)))
+    if isinstance(item, np.ndarray):
+        return item.ndim == 2 or (item.ndim == 3 and item.shape[-1] <= 4)
+    return not isinstance(item, Tensor) or item.ndim <= 3
+
+
+def _one(item: Any, number: int) -> Iterator[Input]:
+    """Yield the images of one argument; `number` is the position of its first."""
+    if isinstance(item, str | Path):
+        yield from _files(item)
+    elif isinstance(item, bytes):
+        yield Input(f"#{number}", item)
+    elif isinstance(item, PILImage.Image):
+        simple = item if item.mode in ("L", "RGB", "RGBA", "I;16", "F") else item.convert("RGB")
+        yield Input(f"#{number}", np.asarray(simple))
+    elif isinstance(item, Tensor):
+        yield from _arrays(_channels_last(item), number, single=item.ndim <= 3)
+    elif isinstance(item, np.ndarray):
+        yield from _arrays(item, number, single=_is_single(item))
+    else:
+        raise UsageError(
+            f"predict takes paths, folders, patterns, bytes, PIL images, arrays and tensors; got {type(item).__name__}"
+        )
+
+
+def _files(item: str | Path) -> Iterator[Input]:
+    path = Path(item)
+    if path.is_dir():
+        files = image_files(path)
+    elif path.exists() or not glob.has_magic(str(item)):
+        files = [path]
+    else:
+        files = image_files(item)
+    if not files:
+        raise UsageError(f"no image files in '{item}'")
+    yield from (Input(str(file), Path(file)) for file in files)
+
+
+def _channels_last(tensor: Tensor) -> NDArray[Any]:
+    if tensor.ndim not in (2, 3, 4):
+        raise ImageError(f"an image tensor is (H, W), (C, H, W) or (N, C, H, W); got {tuple(tensor.shape)}")
+    tensor = tensor.detach().cpu()
+    array: NDArray[Any] = (tensor if tensor.ndim == 2 else tensor.movedim(-3, -1)).numpy()
+    return array
+
+
+def _arrays(array: NDArray[Any], number: int, *, single: bool) -> Iterator[Input]:
+    if array.ndim not in (2, 3, 4):
+        raise ImageError(f"images are (H, W), (H, W, C), (N, H, W) or (N, H, W, C); got {array.shape}")
+    if single:
+        yield Input(f"#{number}", array)
+    else:
+        yield from (Input(f"#{number + i}", image) for i, image in enumerate(array))

@@ -1,0 +1,295 @@
+"""The model file: one `.safetensors` with the weights and, in its header, a JSON card that says all the rest.
+
+Predicting needs the file and nothing else, and nothing in it is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from pixelry import plugins
+from pixelry.data.catalog import load_dataset
+from pixelry.data.dataset import Dataset, image_to_tensor
+from pixelry.data.loading import eval_batch, fit_image, prepare
+from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, UsageError
+from pixelry.inputs import Input, gather
+from pixelry.report import Report
+from pixelry.tasks.base import Task
+from pixelry.training.evaluate import evaluate_network, run_network
+from pixelry.types import Labels, Result, Results
+
+CARD_VERSION = 1
+CARD_KEY = "pixelry"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model file says of itself, beside its weights.
+
+    Attributes:
+        task: Name of the task, and its options.
+        network: Name of the network.
+        network_options: Keyword arguments of its `build`, beside channels, size and classes.
+        classes: Class names, in the order of the outputs.
+        channels: Of the input: 1 or 3.
+        size: (height, width) of the input in pixels.
+        metrics: Reached on the validation split.
+        data: Name, source, fingerprint, validation fraction of the data it was trained on.
+        training: Recipe, budget, steps, seconds, seed, precision.
+        versions: Of Pixelry, torch and Python.
+    """
+
+    task: str
+    network: str
+    channels: int
+    size: tuple[int, int]
+    task_options: Mapping[str, Any] = field(default_factory=dict)
+    network_options: Mapping[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    version: int = CARD_VERSION
+
+    def __post_init__(self) -> None:
+        sizes_ok = len(self.size) == 2 and all(isinstance(side, int) and 0 < side < 2**16 for side in self.size)
+        if not sizes_ok or self.channels not in (1, 3):
+            raise ModelError(f"the input is {self.channels} channels of {self.size}; expected 1 or 3 of (height, width)")
+        if not all(isinstance(name, str) for name in self.classes):
+            raise ModelError("class names must be strings")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network with its task and its card.
+
+    Attributes:
+        network: In evaluation mode.
+        task: Decodes and judges its output.
+        card: See `Card`.
+        path: The model file, where there is one.
+    """
+
+    network: nn.Module
+    task: Task
+    card: Card
+    path: Path | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.card.classes
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable numbers."""
+        return sum(p.numel() for p in self.network.parameters())
+
+    def to(self, device: str) -> Model:
+        """Move the network to a device, such as "cuda", and return the model."""
+        self.network.to(device)
+        return self
+
+    def predict(self, inputs: Any, *, batch: int | None = None, skip_errors: bool = False) -> Result | Results:
+        """Predict for images of any size and kind.
+
+        Args:
+            inputs: One image: a path, bytes, a PIL image, an array (H, W) or (H, W, C) with scikit-image's ranges, a
+                tensor (H, W) or (C, H, W), uint8 or float in [0, 1]. Or many: a folder, a glob pattern, an array
+                (N, H, W) or (N, H, W, C), a tensor (N, C, H, W), a list of any of these.
+            batch: Images at once; by default as many as two million pixels.
+            skip_errors: Go on when an image cannot be read; `failed` of the results names it.
+
+        Returns:
+            One result for one image, else `Results` in the order of the input.
+
+        Raises:
+            ImageError: An image cannot be read; it is named.
+            UsageError: Nothing was given, or it is of no known kind.
+        """
+        gathered, single = gather(inputs)
+        results = Results()
+        pending: list[tuple[Tensor, Input]] = []
+        size = batch or eval_batch(self.card.size)
+        for item in gathered:
+            try:
+                pixels = image_to_tensor(item.read(), channels=self.card.channels)
+            except ImageError as error:
+                if not skip_errors:
+                    raise ImageError(str(error) if item.name in str(error) else f"{item.name}: {error}") from None
+                results.failed.append((item.name, str(error)))
+                continue
+            pending.append((fit_image(pixels, size=self.card.size), item))
+            if len(pending) == size:
+                results.extend(self._predict_batch(pending))
+                pending = []
+        results.extend(self._predict_batch(pending) if pending else [])
+        return results[0] if single and results else results
+
+    def _predict_batch(self, pending: list[tuple[Tensor, Input]]) -> list[Labels]:
+        images = torch.stack([pixels for pixels, _ in pending])
+        output = run_network(self.network, images, memory_format=torch.channels_last)
+        return self.task.decode(output, [item.source for _, item in pending], [item.name for _, item in pending])
+
+    def evaluate(self, data: Any, *, split: str | None = None, test: Any = None, format: str | None = None) -> Report:
+        """Evaluate on a split of a data set.
+
+        Args:
+            data: A `Dataset`, a built-in name, a path, or data in memory.
+            split: "train", "val" or "test"; by default test where there is one, else val, which is drawn from train
+                as in training.
+            test: A second source that is the test split.
+            format: A format's name, or None to recognise it.
+
+        Raises:
+            DataError: The classes are not the model's, or the split is empty.
+        """
+        dataset = data if isinstance(data, Dataset) else load_dataset(data, test=test, format=format)
+        # The model's own validation fraction: "val" is then what training set aside, and not what it saw.
+        fraction = float(self.card.data.get("val_fraction", 0.1))
+        if "train" in dataset.splits and split in (None, "val", "train") and not (
+            split is None and "test" in dataset.splits
+        ):
+            dataset = dataset.with_val(fraction)
+        name = split or next(name for name in ("test", "val", "train") if name in dataset.splits)
+        self._check_classes(dataset)
+        chosen = prepare(dataset[name], size=self.card.size, channels=self.card.channels)
+        evaluator = evaluate_network(self.network, self.task, chosen)
+        facts = {"parameters": self.parameters, "input": f"{self.card.channels} x {self.card.size}"}
+        return Report(self.card.task, self.card.network, dataset.name, name, evaluator.findings(chosen), facts)
+
+    def _check_classes(self, dataset: Dataset) -> None:
+        if dataset.classes != self.card.classes:
+            raise ModelError(
+                f"{dataset.name} has the classes {_few(dataset.classes)}, the model has {_few(self.card.classes)}; "
+                "evaluate on data of the same classes in the same order"
+            )
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the model file, atomically.
+
+        Raises:
+            ExistsError: The file exists and `overwrite` is off.
+            PixelryError: The file cannot be written there.
+        """
+        path = Path(path)
+        if path.suffix != ".safetensors":
+            raise UsageError(f"a model file ends in .safetensors; got '{path}'")
+        if path.exists() and not overwrite:
+            raise ExistsError(f"{path} exists; give another name, or overwrite=True")
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+        content = safetensors.torch.save(tensors, metadata={CARD_KEY: json.dumps(asdict(self.card))})
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+                part = Path(file.name)
+                file.write(content)
+            os.chmod(part, 0o666 & ~_umask())
+            part.replace(path)
+        except OSError as error:
+            raise PixelryError(f"the model cannot be written to {path}: {error.strerror}") from None
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{k} {v:.4f}" for k, v in self.card.metrics.items() if k == self.task.monitor)
+        return (
+            f"Model({self.card.task}, {self.card.network}, {len(self.classes)} classes, "
+            f"{self.parameters:,} parameters{', val ' + scores if scores else ''})"
+        )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''} ({len(names)})"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a card records."""
+    from importlib.metadata import version
+
+    return {"pixelry": version("pixelry"), "torch": torch.__version__, "python": platform.python_version()}
+
+
+def load_model(path: str | Path) -> Model:
+    """Load a model file.
+
+    Args:
+        path: A `.safetensors` file that Pixelry wrote, or a run's folder that holds `model.safetensors`.
+
+    Raises:
+        ModelError: The file is missing, truncated, no Pixelry model, of a newer version, or its weights do not fit
+            the network that its card names.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise ModelError(f"there is no model file {path}; `pixelry train ... --out DIR` leaves DIR/model.safetensors")
+    card, state = _read(path)
+    try:
+        plugin = plugins.networks.load(card.network)
+        task: Task = plugins.tasks.load(card.task).TASK(classes=card.classes, **card.task_options)
+        # On the meta device nothing is allocated: a card that claims a giant network costs nothing.
+        with torch.device("meta"):
+            network: nn.Module = plugin.build(
+                channels=card.channels, size=card.size, **task.outputs(), **card.network_options
+            )
+    except (UsageError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: the network of the card cannot be built: {error}") from None
+    _check_shapes(path, network, state)
+    network.load_state_dict(state, assign=True)
+    return Model(network.eval().to(memory_format=torch.channels_last), task, card, path)  # type: ignore[call-overload]
+
+
+def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is no whole safetensors file: {error}") from None
+    if CARD_KEY not in metadata:
+        raise ModelError(
+            f"{path} is a safetensors file, but not of Pixelry: it has no card; to start training from its weights "
+            f"use `pixelry train ... --weights {path}`"
+        )
+    return _parse_card(path, metadata[CARD_KEY]), state
+
+
+def _parse_card(path: Path, text: str) -> Card:
+    try:
+        raw = json.loads(text)
+        version = raw["version"]
+        if version > CARD_VERSION:
+            raise ModelError(f"{path} was written by a newer Pixelry (card {version}); upgrade: pip install -U pixelry")
+        raw["size"], raw["classes"] = tuple(raw["size"]), tuple(raw["classes"])
+        return Card(**raw)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: the card cannot be understood: {error}") from None
+
+
+def _check_shapes(path: Path, network: nn.Module, state: dict[str, Tensor]) -> None:
+    wanted = network.state_dict()
+    for name in sorted({*wanted, *state}):
+        have = tuple(state[name].shape) if name in state else "nothing"
+        want = tuple(wanted[name].shape) if name in wanted else "nothing"
+        same_type = name in state and name in wanted and state[name].dtype == wanted[name].dtype
+        if have != want or not same_type:
+            raise ModelError(f"{path}: {name} is {have} in the file, {want} in the network of its card")

@@ -1,0 +1,95 @@
+"""Blocks that networks share. Networks import nothing else of Pixelry but `config`, which holds their recipes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Stem = Literal["auto", "imagenet", "small"]
+
+# Below this height or width the classic stem (stride 4 before the first block) leaves too little of the picture.
+SMALL_IMAGE = 64
+
+
+class Normalize(nn.Module):
+    """Subtract a mean and divide by a standard deviation, one of each a channel: [0, 1] in, about N(0, 1) out.
+
+    The figures are buffers, so that a model file carries them. Training fits them to the data once, unless they
+    came with pretrained weights.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((channels, 1, 1), 0.5))
+        self.register_buffer("std", torch.full((channels, 1, 1), 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    @torch.no_grad()
+    def fit(self, images: Tensor) -> None:
+        """Take mean and standard deviation from float images (N, C, H, W) in [0, 1]."""
+        self.mean.copy_(images.mean((0, 2, 3)).view_as(self.mean))
+        # A channel that is constant has no scale; 1/255 keeps the quotient finite.
+        self.std.copy_(images.std((0, 2, 3)).clamp_min(1 / 255).view_as(self.std))
+
+
+class ConvBlock(nn.Sequential):
+    """3x3 convolution, batch normalisation, activation: (B, in, H, W) to (B, out, H, W), or half if `pool`."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, pool: bool = False) -> None:
+        layers: list[nn.Module] = [nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)]
+        if pool:
+            # ceil_mode: a side of 1 stays 1, so that pictures of any size pass.
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))
+        super().__init__(*layers, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
+
+
+class Adapted(nn.Module):
+    """A torchvision classifier behind our input: [0, 1] in, logits out; its head is reached as `head`.
+
+    Attributes:
+        normalize: Input standardisation.
+        body: The torchvision network, whose parameter names stay its own, so that its weights load by name.
+        head_name: The submodule of `body` that makes the logits; everything else is the backbone.
+    """
+
+    def __init__(self, body: nn.Module, head_name: str, channels: int) -> None:
+        super().__init__()
+        self.normalize = Normalize(channels)
+        self.body = body
+        self.head_name = head_name
+
+    @property
+    def head(self) -> nn.Module:
+        """The layer that makes the logits."""
+        return self.body.get_submodule(self.head_name)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) in [0, 1] to logits (B, classes)."""
+        logits: Tensor = self.body(self.normalize(x))
+        return logits
+
+
+def is_small(stem: Stem, size: tuple[int, int]) -> bool:
+    """Return whether the small-image stem is meant: asked for, or "auto" and a side below 64 pixels."""
+    return stem == "small" or (stem == "auto" and min(size) < SMALL_IMAGE)
+
+
+def resnet(body: nn.Module, *, channels: int, size: tuple[int, int], stem: Stem) -> Adapted:
+    """Fit a torchvision ResNet to the input.
+
+    Small pictures get the stem of He et al. 2016 section 4.2 (CIFAR-10): one 3x3 convolution of stride 1 and no
+    max-pooling, since the ImageNet stem would leave 8x8 of a 32x32 picture before the first block.
+    """
+    if is_small(stem, size):
+        body.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        body.maxpool = nn.Identity()
+    elif channels != 3:
+        body.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    return Adapted(body, "fc", channels)

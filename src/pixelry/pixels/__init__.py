@@ -1,0 +1,70 @@
+"""Pixels: read and write images, collections, dtypes, colour, geometry, noise, quality, plots.
+
+Pure functions on NumPy arrays (H, W) or (H, W, C): `image` first, everything else by keyword. What
+scikit-image and Pillow do is theirs; this is one door to both, with one rule for dtypes and errors that say
+what to do. Heavy modules are imported when a function first runs.
+"""
+
+from __future__ import annotations
+
+from pixelry.pixels.batch import BatchResult, InfoResult, inspect_files, process
+from pixelry.pixels.collection import ImageCollection, image_files
+from pixelry.pixels.color import blend_alpha, drop_alpha, to_color, to_grey
+from pixelry.pixels.dtype import as_float, as_int, as_ubyte, as_uint, to_uint8
+from pixelry.pixels.encode import encode_image
+from pixelry.pixels.geometry import crop, downscale, pad, rescale, resize
+from pixelry.pixels.io import (
+    MAX_PIXELS,
+    SUFFIXES,
+    ImageInfo,
+    image_info,
+    read_image,
+    write_image,
+)
+from pixelry.pixels.noise import gaussian_noise, noise, poisson_noise, salt_pepper_noise
+from pixelry.pixels.operations import OPERATIONS, check_options, convert
+from pixelry.pixels.plot import contact_sheet, histogram, show_collection, side_by_side
+from pixelry.pixels.quality import psnr, ssim
+
+__all__ = [
+    "MAX_PIXELS",
+    "OPERATIONS",
+    "SUFFIXES",
+    "BatchResult",
+    "ImageCollection",
+    "ImageInfo",
+    "InfoResult",
+    "as_float",
+    "as_int",
+    "as_ubyte",
+    "as_uint",
+    "blend_alpha",
+    "check_options",
+    "contact_sheet",
+    "convert",
+    "crop",
+    "downscale",
+    "drop_alpha",
+    "encode_image",
+    "gaussian_noise",
+    "histogram",
+    "image_files",
+    "image_info",
+    "inspect_files",
+    "noise",
+    "pad",
+    "poisson_noise",
+    "process",
+    "psnr",
+    "read_image",
+    "rescale",
+    "resize",
+    "salt_pepper_noise",
+    "show_collection",
+    "side_by_side",
+    "ssim",
+    "to_color",
+    "to_grey",
+    "to_uint8",
+    "write_image",
+]

@@ -1,0 +1,101 @@
+"""Pixels to encoded bytes: Pillow where it can, tifffile for TIFF, `png16` for 16-bit PNG."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image as PILImage
+
+from pixelry.errors import ImageError, UsageError
+from pixelry.pixels.dtype import Image, as_ubyte, check_image
+from pixelry.pixels.png16 import write_png16
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".webp": "WEBP",
+}
+WITH_ALPHA = ("PNG", "TIFF", "WEBP")
+
+
+def format_of(path: Path) -> str:
+    """Return the format that a suffix stands for.
+
+    Raises:
+        UsageError: It is none of those known.
+
+    Examples:
+        >>> format_of(Path("photo.jpeg"))
+        'JPEG'
+    """
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise UsageError(
+            f"{path} has the suffix '{path.suffix}'; expected one of {', '.join(FORMATS)}"
+        ) from None
+
+
+def encode_image(image: Image, *, format: str, quality: int = 95) -> bytes:
+    """Return an image encoded in a format, with `write_image`'s rules for dtypes and alpha.
+
+    Raises:
+        ImageError: Not an image, or values that the format cannot hold.
+        UsageError: A quality out of range.
+
+    Examples:
+        >>> encode_image(np.zeros((2, 2), dtype=np.uint8), format="PNG")[1:4]
+        b'PNG'
+    """
+    if not 1 <= quality <= 100:
+        raise UsageError(f"quality is {quality}; expected 1 to 100")
+    pixels = _storable(image, format)
+    buffer = io.BytesIO()
+    if format == "TIFF":
+        _save_tiff(buffer, pixels)
+    elif pixels.dtype == np.uint16:
+        return write_png16(pixels)
+    else:
+        options = {"quality": quality} if format in ("JPEG", "WEBP") else {}
+        PILImage.fromarray(pixels).save(buffer, format=format, **options)
+    return buffer.getvalue()
+
+
+def _storable(image: Image, form: str) -> Image:
+    """Return the image as the format holds it, (H, W) if it has one channel."""
+    image = check_image(image)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.ndim == 3 and image.shape[2] in (2, 4) and form not in WITH_ALPHA:
+        raise ImageError(
+            f"{form} has no transparency, and the image has an alpha channel; blend it first (blend_alpha, "
+            "or 'pixels convert --color rgb'), or write PNG, TIFF or WebP"
+        )
+    if form == "TIFF" and image.dtype != np.bool_:
+        return image
+    if image.dtype == np.uint8 or (image.dtype == np.uint16 and form == "PNG"):
+        return image
+    if image.dtype.kind in "if" and image.min() < 0:
+        raise ImageError(
+            f"{form} holds no negative values, and the smallest is {image.min():g}; TIFF holds them"
+        )
+    return as_ubyte(image)
+
+
+def _save_tiff(buffer: IO[bytes], pixels: Image) -> None:
+    import tifffile
+
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if channels in (2, 4) else {}
+    photometric = "rgb" if channels >= 3 else "minisblack"
+    if channels > 1:
+        options["planarconfig"] = "contig"
+    tifffile.imwrite(buffer, pixels, photometric=photometric, compression="zlib", metadata=None, **options)

@@ -1,0 +1,223 @@
+"""Read and write image files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+
+from pixelry.errors import ExistsError, ImageError, UsageError, did_you_mean, unknown
+from pixelry.pixels.decode import Decoded, decode
+from pixelry.pixels.dtype import Image
+from pixelry.pixels.encode import FORMATS, encode_image, format_of
+
+Source = str | Path | bytes | IO[bytes]
+Mode = Literal["grey", "rgb"]
+
+SUFFIXES = tuple(FORMATS)
+# More than the largest cameras take, and 600 MB as RGB; what claims more is more likely a decompression bomb.
+MAX_PIXELS = 200_000_000
+MAX_PIXELS_VARIABLE = "PIXELRY_MAX_PIXELS"
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What an image file holds.
+
+    Attributes:
+        path: Where it lies.
+        format: "PNG", "JPEG", "TIFF", "BMP", "GIF" or "WEBP".
+        mode: How the file holds it: "grey", "grey+alpha", "rgb", "rgba", "palette", "cmyk", "1-bit", ...
+        shape: (H, W) or (H, W, C) as `read_image` gives it.
+        dtype: As `read_image` gives it: "uint8", "uint16", "float32", ...
+        size: Of the file, in bytes.
+        min: The smallest value.
+        max: The largest value.
+        mean: The mean value.
+    """
+
+    path: Path
+    format: str
+    mode: str
+    shape: tuple[int, ...]
+    dtype: str
+    size: int
+    min: float
+    max: float
+    mean: float
+
+
+def read_image(source: Source, *, mode: Mode | None = None, max_pixels: int | None = None) -> Image:
+    """Read an image: PNG, JPEG, TIFF, BMP, GIF, WebP; of several frames or pages the first.
+
+    Palettes are expanded, CMYK becomes RGB, 1-bit images 0 and 255, and EXIF orientation is applied.
+
+    Args:
+        source: A path, the encoded bytes, or a file object opened for reading bytes.
+        mode: "grey" or "rgb" converts, alpha blended over white; None keeps what the file has.
+        max_pixels: Larger images are refused. By default 200 million, or PIXELRY_MAX_PIXELS of the
+            environment.
+
+    Returns:
+        (H, W) or (H, W, C), C 2 (grey and alpha), 3 or 4, in the file's own dtype: uint8, uint16, float32,
+        ...
+
+    Raises:
+        ImageError: Missing, a folder, empty, no image, damaged, or too large; the file is named.
+        UsageError: An unknown mode, or a limit that is no positive number.
+
+    Examples:
+        >>> encoded = encode_image(np.zeros((2, 3), dtype=np.uint16), format="PNG")
+        >>> read_image(encoded).dtype, read_image(encoded, mode="rgb").shape
+        (dtype('uint16'), (2, 3, 3))
+    """
+    from pixelry.pixels.color import to_color, to_grey
+
+    if mode not in (None, "grey", "rgb"):
+        raise unknown("mode", str(mode), ("grey", "rgb"))
+    pixels = _read(source, max_pixels)[0].pixels
+    if mode is None:
+        return pixels
+    return to_grey(pixels) if mode == "grey" else to_color(pixels)
+
+
+def image_info(path: str | Path, *, max_pixels: int | None = None) -> ImageInfo:
+    """Return what an image file holds: format, mode, shape, dtype, size and the range of its values.
+
+    Args:
+        path: Of the file.
+        max_pixels: As in `read_image`.
+
+    Raises:
+        ImageError: As `read_image`.
+
+    Examples:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "black.png"
+        >>> info = image_info(write_image(file, np.zeros((2, 3), dtype=np.uint8)))
+        >>> info.format, info.mode, info.shape, info.max
+        ('PNG', 'grey', (2, 3), 0.0)
+    """
+    decoded, size = _read(Path(path), max_pixels)
+    pixels = decoded.pixels
+    return ImageInfo(
+        path=Path(path),
+        format=decoded.format,
+        mode=decoded.mode,
+        shape=pixels.shape,
+        dtype=str(pixels.dtype),
+        size=size,
+        min=float(pixels.min()),
+        max=float(pixels.max()),
+        mean=float(pixels.mean(dtype=np.float64)),
+    )
+
+
+def _read(source: Source, max_pixels: int | None) -> tuple[Decoded, int]:
+    """Return an image and the number of its encoded bytes."""
+    limit = _limit() if max_pixels is None else max_pixels
+    if limit < 1:
+        raise UsageError(f"max_pixels is {limit}; expected a positive number")
+    if isinstance(source, bytes):
+        name, data = "the image in memory", source
+    elif isinstance(source, str | Path):
+        name, data = str(source), _bytes_of(Path(source))
+    elif hasattr(source, "read"):
+        name, data = str(getattr(source, "name", "the image in memory")), source.read()
+        if not isinstance(data, bytes):
+            raise ImageError(f"{name} was opened as text; open it with mode 'rb'")
+    else:
+        raise UsageError(f"expected a path, bytes or a file object; got {type(source).__name__}")
+    return decode(data, name=name, max_pixels=limit), len(data)
+
+
+def _limit() -> int:
+    text = os.environ.get(MAX_PIXELS_VARIABLE, "").replace("_", "")
+    if text and not text.isdigit():
+        raise UsageError(
+            f"{MAX_PIXELS_VARIABLE} is '{text}'; expected a number of pixels such as {MAX_PIXELS}"
+        )
+    return int(text) if text else MAX_PIXELS
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"there is no file {path}{_nearest(path)}") from None
+    except IsADirectoryError:
+        raise ImageError(
+            f"{path} is a folder; expected an image file (ImageCollection reads folders)"
+        ) from None
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _nearest(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        hint = did_you_mean(path.name, [other.name for other in path.parent.iterdir()])
+        return hint if "did you mean" in hint else ""
+    return ""
+
+
+def write_image(path: str | Path, image: Image, *, overwrite: bool = False, quality: int = 95) -> Path:
+    """Write an image; its format follows from the suffix. Folders on the way are made.
+
+    TIFF keeps every dtype (bool becomes 0 and 255), PNG uint8 and uint16; JPEG, WebP, BMP and GIF hold uint8.
+    What a format does not hold is converted to uint8 by scikit-image's ranges, so floats must lie in [0, 1].
+    GIF keeps 256 colours. The file is complete or not there: it is written under another name and then
+    renamed.
+
+    Args:
+        path: With the suffix .png, .jpg, .jpeg, .tif, .tiff, .bmp, .gif or .webp.
+        image: (H, W) or (H, W, C); C 2 and 4 have alpha, which PNG, TIFF and WebP keep.
+        overwrite: Replace a file that exists.
+        quality: Of JPEG and WebP, 1 to 100.
+
+    Returns:
+        The path.
+
+    Raises:
+        ExistsError: The file exists, and `overwrite` was not given.
+        ImageError: Not an image, values that the format cannot hold, or the file cannot be written.
+        UsageError: An unknown suffix, or a quality out of range.
+
+    Examples:
+        >>> import tempfile
+        >>> file = write_image(Path(tempfile.mkdtemp()) / "half.png", np.full((2, 2), 0.5))
+        >>> read_image(file)[0, 0]
+        np.uint8(128)
+    """
+    path = Path(path)
+    form = format_of(path)
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder; expected the name of a file")
+    if not overwrite and path.exists():
+        raise ExistsError(
+            f"{path} exists; choose another name, or overwrite it with overwrite=True (--overwrite)"
+        )
+    try:
+        data = encode_image(image, format=form, quality=quality)
+    except ImageError as error:
+        raise ImageError(f"{path} cannot be written: {error}") from None
+    _replace(path, data)
+    return path
+
+
+def _replace(path: Path, data: bytes) -> None:
+    # A name that no one else uses, next to the file: renaming is atomic within a folder.
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""Figures, tables and pictures as one HTML page that opens by itself, offline."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from pixelry.draw import to_png
+from pixelry.errors import ExistsError
+from pixelry.tasks.base import Findings, Picture, Table
+
+PERCENT = {"accuracy", "accuracy_low", "accuracy_high", "top5", "ece", "f1"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, sentences, code that the reader can run, tables and pictures."""
+
+    title: str
+    text: str = ""
+    code: str = ""
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+
+def format_metric(name: str, value: float) -> str:
+    """Return a figure as people read it: shares in per cent, counts with separators."""
+    if name in PERCENT:
+        return f"{value:.2%}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def render_page(title: str, sections: list[Section], *, lead: str = "") -> str:
+    """Return a page as HTML; pictures lie within it."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["picture"] = _data_uri
+    template = environment.from_string(files("pixelry").joinpath("templates/page.html").read_text("utf-8"))
+    return template.render(title=title, lead=lead, sections=sections)
+
+
+def _data_uri(picture: Picture) -> Markup:
+    return Markup("data:image/png;base64," + base64.b64encode(to_png(picture.content)).decode("ascii"))
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What an evaluation says; shows itself in a notebook.
+
+    Attributes:
+        task: The task's name.
+        network: The network's name.
+        data: The data set's name.
+        split: Which of its splits.
+        findings: Figures by name, tables, pictures.
+        facts: Further lines for the head of the page, such as the model's parameters.
+    """
+
+    task: str
+    network: str
+    data: str
+    split: str
+    findings: Findings
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Figures by name, such as `accuracy`."""
+        return self.findings.metrics
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold: names, metrics, facts and the tables."""
+        tables = {
+            table.title.lower().replace(" ", "_"): [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+            for table in self.findings.tables
+        }
+        names = {"task": self.task, "network": self.network, "data": self.data, "split": self.split}
+        return {**names, "metrics": dict(self.metrics), **self.facts, "tables": tables}
+
+    def sections(self) -> list[Section]:
+        """Return the report's parts, for a page of its own or as part of another."""
+        rows = tuple((name, format_metric(name, value)) for name, value in self.metrics.items())
+        figures = Table("Figures", ("metric", "value"), rows)
+        facts = tuple((key, value) for key, value in self.facts.items())
+        tables = (figures, *((Table("Model", ("", ""), facts),) if facts else ()))
+        return [
+            Section(f"{self.network} on {self.data}, {self.split}", tables=tables),
+            Section("Pictures", pictures=self.findings.pictures),
+            Section("Details", tables=self.findings.tables),
+        ]
+
+    def to_html(self) -> str:
+        """Return the report as one page."""
+        return render_page(f"{self.task}: {self.network} on {self.data}", self.sections())
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the report: `.json` the figures and tables, anything else the HTML page.
+
+        Raises:
+            ExistsError: The file exists and `overwrite` is off.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise ExistsError(f"{path} exists; give another name, or overwrite=True")
+        text = json.dumps(self.to_dict(), indent=2) + "\n" if path.suffix == ".json" else self.to_html()
+        path.write_text(text, encoding="utf-8")
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __str__(self) -> str:
+        head = f"{self.network} on {self.data}, split {self.split}"
+        return "\n".join([head, *(f"  {k:14s} {format_metric(k, v)}" for k, v in self.metrics.items())])

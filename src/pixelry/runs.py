@@ -1,0 +1,246 @@
+"""A run: its settings from what the user said, its folder, and the way from data to a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_type_hints
+
+from rich.console import Console
+from torch import nn
+
+from pixelry import plugins
+from pixelry.config import DataConfig, Recipe, RunConfig, check_value, load_config, replace, save_config
+from pixelry.data.dataset import Dataset, Split
+from pixelry.data.loading import native_size, prepare
+from pixelry.errors import ExistsError, PixelryError, UsageError, unknown
+from pixelry.model import Card, Model, versions
+from pixelry.tasks.base import Task
+from pixelry.training.callbacks import MetricsLog
+from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_normalization
+from pixelry.training.weights import load_weights
+
+CONFIG = "config.yaml"
+MODEL = "model.safetensors"
+REPORT = "index.html"
+# Pictures of many sizes are brought to this one, unless told otherwise: enough for most objects, and quick.
+DEFAULT_SIDE = 128
+IMAGENET_SIDE = 224
+LARGEST_NATIVE_SIDE = 128
+# What build gets from data and task, and a user does not set.
+GIVEN = {"channels", "size", "classes"}
+# Tells the processes that Lightning starts which folder the first one made.
+FOLDER_VARIABLE = "PIXELRY_RUN_FOLDER"
+
+
+def is_first_process() -> bool:
+    """Return whether this process was started by the user, and not by Lightning for a further device."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def recipe_of(plugin: ModuleType, task: str, network: str) -> Recipe:
+    """Return a network's default recipe for a task.
+
+    Raises:
+        UsageError: The network does not do the task.
+    """
+    if task not in plugin.RECIPES:
+        able = [name for name in plugins.networks.names() if task in plugins.networks.load(name).RECIPES]
+        raise UsageError(f"{network} is no network for {task}; those that are: {', '.join(able)}")
+    recipe: Recipe = plugin.RECIPES[task]
+    return recipe
+
+
+def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """Set recipe, task and network options by name: `lr`, `label_smoothing`, `width`, ...
+
+    Raises:
+        UsageError: Nobody knows a key (the message has the nearest one), or a value has the wrong type.
+    """
+    recipe_keys = {f.name for f in dataclasses.fields(Recipe)} - {"options"}
+    task_hints = _task_hints(config.task)
+    network_hints = _network_hints(config.network)
+    recipe, options, network = {}, dict(config.recipe.options), dict(config.network_options)
+    for key, value in settings.items():
+        if key in recipe_keys:
+            recipe[key] = value
+        elif key in task_hints:
+            options[key] = check_value(key, value, task_hints[key])
+        elif key in network_hints:
+            network[key] = check_value(key, value, network_hints[key])
+        else:
+            raise unknown("setting", key, {*recipe_keys, *task_hints, *network_hints})
+    new_recipe = replace(config.recipe, {**recipe, "options": options})
+    return dataclasses.replace(config, recipe=new_recipe, network_options=network)
+
+
+def _task_hints(task: str) -> dict[str, Any]:
+    kind = plugins.tasks.load(task).TASK
+    hints = get_type_hints(kind)
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind) if f.name != "classes"}
+
+
+def _network_hints(network: str) -> dict[str, Any]:
+    build = plugins.networks.load(network).build
+    hints = get_type_hints(build)
+    return {name: hints[name] for name in inspect.signature(build).parameters if name not in GIVEN}
+
+
+def new_folder(out: str | Path | None, config: RunConfig) -> Path:
+    """Make and return the folder of a new run; without a name, the next free one under `runs`.
+
+    Raises:
+        ExistsError: The folder exists and is not empty.
+        PixelryError: It cannot be made.
+    """
+    if not is_first_process():
+        return Path(os.environ[FOLDER_VARIABLE])
+    folder = next_folder(out, f"{config.task}-{config.network}")
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    return folder
+
+
+def next_folder(out: str | Path | None, name: str) -> Path:
+    """Make and return `out`, or the next free folder runs/NAME, runs/NAME-2, ... where it is None."""
+    if out is None:
+        stem = Path("runs") / name
+        names = (stem if n == 1 else stem.with_name(f"{name}-{n}") for n in range(1, 10_000))
+        out = next(folder for folder in names if not folder.exists())
+    return make_folder(out)
+
+
+def make_folder(out: str | Path) -> Path:
+    """Make an empty folder for results.
+
+    Raises:
+        ExistsError: It exists and is not empty.
+        PixelryError: It cannot be made.
+    """
+    folder = Path(out)
+    try:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ExistsError(
+                f"{folder} exists and is not empty; give another --out, or remove it first (nothing is overwritten)"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except ExistsError:
+        raise
+    except OSError as error:
+        raise PixelryError(f"cannot write to {folder}: {error.strerror}; choose another --out") from None
+    return folder
+
+
+def resumed(folder: str | Path) -> RunConfig:
+    """Return the settings of a run that is to be continued.
+
+    Raises:
+        UsageError: The folder holds no run.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run to resume: there is no {CONFIG} in it")
+    return load_config(path)
+
+
+def input_form(data: DataConfig, dataset: Dataset, weights: str | None) -> tuple[int, tuple[int, int]]:
+    """Return channels and (height, width) at the network: as told, or by the data."""
+    channels = data.channels or dataset.channels
+    if data.size is not None:
+        return channels, data.size
+    native = native_size(dataset["train"])
+    if weights == "imagenet" and (native is None or min(native) > LARGEST_NATIVE_SIDE):
+        return channels, (IMAGENET_SIDE, IMAGENET_SIDE)
+    if native is not None and max(native) <= LARGEST_NATIVE_SIDE:
+        return channels, native
+    return channels, (DEFAULT_SIDE, DEFAULT_SIDE)
+
+
+def build_network(config: RunConfig, task: Task, channels: int, size: tuple[int, int]) -> nn.Module:
+    """Build the network of a run for its data."""
+    plugin = plugins.networks.load(config.network)
+    network: nn.Module = plugin.build(channels=channels, size=size, **task.outputs(), **config.network_options)
+    return network
+
+
+def execute(
+    config: RunConfig, dataset: Dataset, folder: Path, *, resume: bool = False, console: Console | None = None
+) -> tuple[Model, Fit, Split]:
+    """Run a configuration: data to the input form, network, training, model file.
+
+    Returns:
+        The model, how its training went, and the prepared split that its metrics are of (val, or train without one).
+    """
+    import torch
+
+    say = console.print if console else lambda *args, **kwargs: None
+    dataset = dataset.with_val(config.data.val_fraction)
+    for note in dataset.notes:
+        say(f"data: {note}", highlight=False)
+    task: Task = plugins.tasks.load(config.task).TASK.from_dataset(dataset, **config.recipe.options)
+    channels, size = input_form(config.data, dataset, config.weights)
+    train = prepare(dataset["train"], size=size, channels=channels)
+    val = prepare(dataset["val"], size=size, channels=channels) if "val" in dataset.splits else None
+    torch.manual_seed(config.seed)
+    network = build_network(config, task, channels, size)
+    fit_normalization(network, train, seed=config.seed)
+    if config.weights and not resume:
+        for line in load_weights(network, config.weights, plugins.networks.load(config.network)):
+            say(f"weights: {line}: trained from scratch", highlight=False)
+    path = fast_path_for(network, task, train, config)
+    say(f"engine: {path.precision}, {path.memory_format} ({path.reason})", highlight=False)
+    engine = replace(config.engine, {"precision": path.precision, "memory_format": path.memory_format})
+    config = dataclasses.replace(config, engine=engine)
+    if is_first_process():
+        (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
+        save_config(config, folder / CONFIG)
+    result = fit(network, task, config, train=train, val=val, folder=folder, resume=resume, console=console)
+    card = _card(config, dataset, task, result, channels, size)
+    model = Model(result.network, task, card, folder / MODEL)
+    if result.is_main:
+        model.save(folder / MODEL, overwrite=resume)
+    return model, result, val if val is not None else train
+
+
+def history(folder: Path, monitor: str) -> list[tuple[float, float]]:
+    """Return (seconds, score) of every validation of a run."""
+    return MetricsLog(folder / METRICS, step=sys.maxsize).series(f"val_{monitor}")
+
+
+def _card(
+    config: RunConfig, dataset: Dataset, task: Task, result: Fit, channels: int, size: tuple[int, int]
+) -> Card:
+    return Card(
+        task=config.task,
+        network=config.network,
+        channels=channels,
+        size=size,
+        task_options=task.options(),
+        network_options=dict(config.network_options),
+        classes=task.classes,
+        metrics=result.evaluator.compute() if result.evaluator else {},
+        data={
+            "name": dataset.name,
+            "source": config.data.source,
+            "fingerprint": config.data.fingerprint,
+            "val_fraction": config.data.val_fraction,
+        },
+        training={
+            "recipe": dataclasses.asdict(config.recipe),
+            "budget": str(config.budget),
+            "steps": result.steps,
+            "epochs": round(result.epochs, 3),
+            "seconds": round(result.seconds, 2),
+            "seed": config.seed,
+            "precision": config.engine.precision,
+            "memory_format": config.engine.memory_format,
+        },
+        versions=versions(),
+    )

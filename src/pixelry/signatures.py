@@ -1,0 +1,147 @@
+"""A function's signature as a command: its parameters become arguments and flags, its docstring their help.
+
+So a verb's options stand in one place. Parameters without a default are arguments, all others flags; the help of
+each comes from the `Args` of the Google-style docstring.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import typer
+
+from pixelry.errors import UsageError
+
+# Python's word where the shell's differs.
+FLAGS = {"settings": "--set"}
+INPUTS = "inputs"
+
+
+def parameter_help(function: Callable[..., Any]) -> dict[str, str]:
+    """Return the help of each parameter from the `Args` section of a docstring."""
+    match = re.search(r"\n +Args:\n(.*?)(?:\n\n|\Z)", function.__doc__ or "", re.S)
+    entries = re.split(r"\n {8}(?=\w)", "\n" + match[1]) if match else []
+    pairs = (entry.partition(":") for entry in entries if ":" in entry)
+    return {name.strip(): " ".join(text.split()) for name, _, text in pairs}
+
+
+def summary(function: Callable[..., Any]) -> str:
+    """Return the first sentence of a docstring."""
+    return (function.__doc__ or "").strip().splitlines()[0]
+
+
+def command(
+    function: Callable[..., Any],
+    act: Callable[..., None],
+    *,
+    options: Sequence[str] = ("data",),
+    skip: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> Callable[..., None]:
+    """Return a callable with the signature that typer needs, which calls `act` with what the user gave.
+
+    Args:
+        function: The verb, whose signature and docstring are read.
+        act: Takes the verb's keyword arguments (and those of `extra`), runs it and prints.
+        options: Parameters without a default that are flags on the command line, not arguments.
+        skip: Parameters that the command line does not have.
+        optional: Options without which the command line still is complete.
+        extra: Further flags, name to annotated type; their default is False.
+    """
+    hints, texts = get_type_hints(function, localns=_light_names()), parameter_help(function)
+    parameters = [
+        _parameter(p, hints.get(p.name, Any), texts.get(p.name, ""), p.name in options, p.name in optional)
+        for p in inspect.signature(function).parameters.values()
+        if p.name not in skip
+    ]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in (extra or {}).items()
+    ]
+
+    def run(**given: Any) -> None:
+        act(**{name: _convert(name, value, hints.get(name)) for name, value in given.items()})
+
+    # Arguments first: Python wants it, and the help reads so.
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__doc__ = (function.__doc__ or "").split("\n\n    Args:")[0]
+    return run
+
+
+def _light_names() -> dict[str, Any]:
+    """Names that signatures use for results, which need not be imported to read them."""
+    heavy = ("Model", "Comparison", "Report", "Result", "Results", "Dataset", "Console", "CheckReport", "NDArray")
+    return dict.fromkeys(heavy, Any)
+
+
+def _parameter(
+    parameter: inspect.Parameter, hint: Any, text: str, is_option: bool, is_optional: bool
+) -> inspect.Parameter:
+    required = parameter.default is inspect.Parameter.empty or parameter.name == "task"
+    flag = FLAGS.get(parameter.name, "--" + parameter.name.replace("_", "-"))
+    kind = _shell_type(parameter.name, hint)
+    default = None if parameter.default is inspect.Parameter.empty else parameter.default
+    if kind is bool:
+        info: Any = typer.Option(f"{flag}/--no-{flag[2:]}" if default else flag, help=text)
+    elif required and not is_option:
+        info = typer.Argument(help=text, show_default=False)
+    else:
+        info = typer.Option(flag, help=text, show_default=default not in (None, ""))
+    if (required and is_option and not is_optional) or (required and not is_option and default is None
+                                                        and parameter.default is inspect.Parameter.empty):
+        default = ...
+    annotation = Annotated[kind if default is not None else kind | None, info]
+    return inspect.Parameter(
+        parameter.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is ... else default,
+        annotation=annotation,
+    )
+
+
+def _shell_type(name: str, hint: Any) -> Any:
+    """The type that typer parses for a Python type."""
+    if name in ("settings", INPUTS) or name == "files":
+        return list[str]
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    if get_origin(hint) in (Union, types.UnionType):
+        # The most general of the alternatives: a path is given as text, one number or several as text too.
+        return kinds[0] if len(kinds) == 1 and kinds[0] in (int, float, bool) else str
+    if get_origin(hint) is Literal:
+        return str
+    return hint if hint in (int, float, bool, Path) else str
+
+
+def _convert(name: str, value: Any, hint: Any) -> Any:
+    if value is None:
+        return None
+    if name == "settings":
+        from pixelry.config import parse_settings
+
+        return parse_settings(value)
+    if name == "networks":
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if name == "size" and isinstance(value, str):
+        return parse_size(value)
+    return value
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read a size: "64" is 64x64, "48x64" is 48 high and 64 wide.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    match = re.fullmatch(r"(\d+)(?:[x,](\d+))?", text.strip())
+    if not match:
+        raise UsageError(f"a size is one number or HEIGHTxWIDTH, such as 64 or 48x64; got '{text}'")
+    return int(match[1]), int(match[2] or match[1])

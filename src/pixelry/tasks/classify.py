@@ -1,0 +1,109 @@
+"""Classification: one label an image."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms import v2
+
+from pixelry.data.dataset import Dataset, require_labels
+from pixelry.errors import UsageError
+from pixelry.tasks._classify_metrics import ClassifyEvaluator
+from pixelry.tasks.base import Batch, Source
+from pixelry.types import Labels
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Cross-entropy over class logits.
+
+    Attributes:
+        classes: Class names; output k of the network is `classes[k]`.
+        label_smoothing: Part of the target that is spread over all classes, in [0, 1) (Szegedy et al. 2016).
+        mixup: Beta parameter with which pairs of images are blended, 0 for none (Zhang et al. 2018).
+        cutmix: Beta parameter with which rectangles are exchanged, 0 for none (Yun et al. 2019). With both set,
+            each step draws one of the two.
+    """
+
+    classes: tuple[str, ...]
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    name: ClassVar[str] = "classify"
+    phases: ClassVar[tuple[str, ...]] = ("main",)
+    monitor: ClassVar[str] = "accuracy"
+    higher_is_better: ClassVar[bool] = True
+    recommended: ClassVar[str] = "resnet9"
+    ladder: ClassVar[tuple[str, ...]] = ("logistic", "cnn", "resnet9")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"label_smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
+        for name in ("mixup", "cutmix"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more, such as 0.2")
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset, **options: Any) -> Classify:
+        """Make the task for a data set's classes.
+
+        Raises:
+            DataError: No labels, or fewer than two classes.
+        """
+        require_labels(dataset)
+        return cls(classes=dataset.classes, **options)
+
+    def options(self) -> dict[str, Any]:
+        """Return the options as the model card keeps them."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "classes"}
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the number of classes, which `build` needs."""
+        return {"classes": len(self.classes)}
+
+    def parameters(self, network: nn.Module, phase: str) -> nn.Module:
+        """Return the whole network: there is one phase."""
+        return network
+
+    def losses(self, network: nn.Module, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
+        """Return the cross-entropy in nats.
+
+        Args:
+            network: Maps images to logits (B, K).
+            batch: "image" (B, C, H, W) float in [0, 1] and "label" (B,) int64.
+            phase: The only one.
+        """
+        images, labels = self._blend(batch["image"], batch["label"])
+        logits = network(images).float()
+        return {"loss": F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)}
+
+    def _blend(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        blends = [v2.MixUp(alpha=self.mixup, num_classes=len(self.classes))] if self.mixup else []
+        blends += [v2.CutMix(alpha=self.cutmix, num_classes=len(self.classes))] if self.cutmix else []
+        if not blends:
+            return images, labels
+        blend = blends[int(torch.randint(len(blends), ()))]
+        mixed: tuple[Tensor, Tensor] = blend(images, labels)
+        return mixed
+
+    def evaluator(self) -> ClassifyEvaluator:
+        """Return an empty evaluator."""
+        return ClassifyEvaluator(self.classes)
+
+    def decode(self, output: Tensor, sources: list[Source], names: list[str]) -> list[Labels]:
+        """Turn logits (B, K) into one `Labels` an image."""
+        scores = output.float().softmax(1).cpu().numpy().astype(np.float32)
+        return [
+            Labels(scores=row, classes=self.classes, name=name, source=source)
+            for row, source, name in zip(scores, sources, names, strict=True)
+        ]
+
+
+TASK = Classify

@@ -1,0 +1,1 @@
+"""Training: the only LightningModule, the fit function, callbacks, and the choice of the fast path."""

@@ -1,0 +1,304 @@
+"""What happens beside the steps of a run: stop in time, validate, log, save, show progress."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from pixelry.data.dataset import Split
+from pixelry.errors import DataError
+from pixelry.training.evaluate import evaluate_network
+from pixelry.training.module import TrainingModule
+
+Row = dict[str, Any]
+
+# Validation takes at most about a tenth of a run.
+VALIDATION_SHARE = 0.1
+LOG_SECONDS = 5.0
+
+
+def _ours(module: LightningModule) -> TrainingModule:
+    return cast(TrainingModule, module)
+
+
+class StopInTime(Callback):
+    """Ends the run when the budget is spent."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        module = _ours(pl_module)
+        done = module.clock.progress(module.step) >= 1
+        if trainer.world_size > 1 and module.clock.seconds is not None:
+            done = trainer.strategy.broadcast(done)
+        if done:
+            trainer.should_stop = True
+
+
+class MetricsLog(Callback):
+    """Writes `metrics.csv`: a row a few seconds and one for each validation.
+
+    Lightning's CSVLogger deletes the file of an earlier sitting, and a resumed run would lose its first half.
+
+    Args:
+        path: The CSV file; rows of an earlier sitting up to `step` are kept.
+        step: Where the run continues.
+    """
+
+    def __init__(self, path: Path, *, step: int = 0) -> None:
+        self.path = path
+        self.rows: list[Row] = [row for row in _read_rows(path) if int(row["step"]) <= step]
+        self._last = (time.perf_counter(), step)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        now, module = time.perf_counter(), _ours(pl_module)
+        seconds, step = self._last
+        if now - seconds >= LOG_SECONDS or module.clock.progress(module.step) >= 1:
+            rate = (module.step - step) * module.recipe.batch / max(now - seconds, 1e-9)
+            self.write(trainer, module, {"loss": float(module.loss), "images_per_second": round(rate, 1)})
+            self._last = (now, module.step)
+
+    def write(self, trainer: Trainer, module: TrainingModule, values: Row) -> None:
+        """Add a row and rewrite the file (a run has few rows, and their columns grow)."""
+        group = trainer.optimizers[0].param_groups[0]
+        row = {
+            "step": module.step,
+            "seconds": round(module.clock.elapsed, 3),
+            "progress": round(module.clock.progress(module.step), 6),
+            "lr": group["lr"],
+            **values,
+        }
+        self.rows.append(row)
+        for logger in trainer.loggers:
+            logger.log_metrics({name: float(value) for name, value in row.items()}, step=module.step)
+        if trainer.is_global_zero:
+            _write_rows(self.path, self.rows)
+
+    def series(self, name: str) -> list[tuple[float, float]]:
+        """Return (seconds, value) of every row that has the value."""
+        return [(float(row["seconds"]), float(row[name])) for row in self.rows if row.get(name) not in (None, "")]
+
+
+def _read_rows(path: Path) -> list[Row]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_rows(path: Path, rows: list[Row]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)
+
+
+class Validate(Callback):
+    """Evaluates the network on the validation split after an epoch, and stops early if asked.
+
+    Without early stopping, validations are spaced so that they take a tenth of the time; with it, every epoch
+    counts, so that a resumed run decides as the undisturbed one, and the best weights are kept.
+
+    Args:
+        split: Prepared validation images.
+        log: Where the figures go.
+        patience: Validations without a better score before the run ends; 0 never ends it.
+    """
+
+    def __init__(self, split: Split, log: MetricsLog, *, patience: int = 0) -> None:
+        self.split, self.log, self.patience = split, log, patience
+        self.best: tuple[float, dict[str, torch.Tensor]] | None = None
+        self.misses = 0
+        self.latest: dict[str, float] = {}
+        self._seconds, self._finished = 0.0, -math.inf
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        module = _ours(pl_module)
+        pause = time.perf_counter() - self._finished
+        if not self.patience and (
+            pause * VALIDATION_SHARE < self._seconds or module.clock.progress(module.step) >= 1
+        ):
+            return  # the fit function evaluates the finished network itself
+        start = time.perf_counter()
+        evaluator = evaluate_network(
+            module.result,
+            module.task,
+            self.split,
+            memory_format=module.memory_format,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
+        self.latest = evaluator.compute()
+        self._finished = time.perf_counter()
+        self._seconds = self._finished - start
+        self.log.write(trainer, module, {f"val_{name}": value for name, value in self.latest.items()})
+        if self.patience:
+            self._judge(trainer, module)
+
+    def _judge(self, trainer: Trainer, module: TrainingModule) -> None:
+        score = self.latest[module.task.monitor] * (1 if module.task.higher_is_better else -1)
+        if self.best is None or score > self.best[0]:
+            weights = {name: value.detach().clone() for name, value in module.result.state_dict().items()}
+            self.best, self.misses = (score, weights), 0
+        else:
+            self.misses += 1
+        if self.misses >= self.patience:
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"best": self.best, "misses": self.misses}
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        state = checkpoint["callbacks"].get(self.state_key, {})
+        self.best, self.misses = state.get("best"), state.get("misses", 0)
+
+
+class Checkpoint(Callback):
+    """Keeps `checkpoints/last.ckpt`, replaced atomically, so that a kill at any moment leaves a whole one.
+
+    Args:
+        path: The file.
+        seconds: At most so long between two checkpoints.
+    """
+
+    def __init__(self, path: Path, *, seconds: float) -> None:
+        self.path, self.seconds = path, seconds
+        self._last = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        # Saving is collective: every process must come to the same answer, so the first one's clock decides.
+        due = time.perf_counter() - self._last >= self.seconds
+        if trainer.world_size > 1:
+            due = trainer.strategy.broadcast(due)
+        if due:
+            self.save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.save(trainer)
+
+    def save(self, trainer: Trainer) -> None:
+        """Write the checkpoint."""
+        part = self.path.with_suffix(".part")
+        trainer.save_checkpoint(part)
+        if trainer.is_global_zero:
+            part.replace(self.path)
+        self._last = time.perf_counter()
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are unpickled.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        return cast(dict[str, Any], torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:
+        raise DataError(f"the checkpoint {path} cannot be read: {error}") from None
+
+
+class ProgressBar(Callback):
+    """Shows how far the run is, the time left, loss, speed and the last validation.
+
+    Args:
+        console: Where to; on a console that is no terminal each validation is a line instead.
+        validate: Whose figures to show.
+    """
+
+    def __init__(self, console: Console, validate: Validate | None) -> None:
+        self.console, self.validate = console, validate
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[left]} left  {task.fields[facts]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._first_step = 0
+        self._shown: dict[str, float] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        module = _ours(pl_module)
+        self._first_step = module.step
+        self.bar.start()
+        self.task = self.bar.add_task(f"training {module.task.name}", total=1.0, left="…", facts="")
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        module = _ours(pl_module)
+        if not self.bar.disable and module.step % 10:
+            return
+        progress, sitting = module.clock.progress(module.step), module.clock.elapsed - module.clock.spent
+        speed = (module.step - self._first_step) * module.recipe.batch / max(sitting, 1e-9)
+        facts = f"step {module.step:,}  loss {float(module.loss):.4f}  {speed:,.0f} images/s"
+        if self.validate and (latest := self.validate.latest):
+            facts += f"  val {module.task.monitor} {latest[module.task.monitor]:.4f}"
+            if self.bar.disable and latest is not self._shown:
+                self.console.print(f"{progress:4.0%}  {facts}", highlight=False)
+                self._shown = latest
+        self.bar.update(self.task, completed=progress, left=_time_left(module, progress), facts=facts)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.bar.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.bar.stop()
+
+
+def _time_left(module: TrainingModule, progress: float) -> str:
+    if not 0 < progress:
+        return "…"
+    seconds = int(module.clock.elapsed * (1 - progress) / progress)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+class GracefulInterrupt(AbstractContextManager["GracefulInterrupt"]):
+    """CTRL-C ends the run after the current step, with a checkpoint and a usable model; twice stops at once.
+
+    Args:
+        stop: Called on the first interrupt.
+        say: Tells the user.
+    """
+
+    def __init__(self, stop: Callable[[], None], say: Callable[[str], None]) -> None:
+        self.stop, self.say = stop, say
+        self.interrupted = False
+
+    def __enter__(self) -> GracefulInterrupt:
+        try:
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        except ValueError:  # not the main thread, which alone may set handlers
+            self._before = None
+        return self
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted:
+            # Lightning would swallow a second KeyboardInterrupt while it tears down.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        self.interrupted = True
+        self.say("interrupted: finishing this step and saving the model (CTRL-C again to stop at once)")
+        self.stop()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)

@@ -1,0 +1,251 @@
+"""Fit a network: Lightning's Trainer does loops, precision, devices and nodes; this puts the parts together."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from torch import Tensor, nn
+
+from pixelry.config import RunConfig
+from pixelry.data.augment import choose_policy, make_augment
+from pixelry.data.dataset import Split
+from pixelry.data.loading import Batch, SeededBatches, make_loader
+from pixelry.errors import UsageError
+from pixelry.networks.blocks import Normalize
+from pixelry.tasks.base import Evaluator, Task
+from pixelry.training.callbacks import (
+    Checkpoint,
+    GracefulInterrupt,
+    MetricsLog,
+    ProgressBar,
+    StopInTime,
+    Validate,
+    load_checkpoint,
+)
+from pixelry.training.clock import Clock
+from pixelry.training.evaluate import evaluate_network
+from pixelry.training.module import TrainingModule
+from pixelry.training.speed import FORMATS, FastPath, choose_fast_path
+
+STATISTICS_IMAGES = 10_000
+CHECKPOINT = Path("checkpoints/last.ckpt")
+METRICS = Path("metrics.csv")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a run left: the network to keep, and how it came about.
+
+    Attributes:
+        network: In evaluation mode, on the CPU, float32.
+        steps: Steps taken in all sittings.
+        epochs: Passes over the training set.
+        seconds: Of training in all sittings.
+        evaluator: Filled on the validation split; None without one.
+        history: (seconds, score) at each validation, the last one included.
+        interrupted: Whether CTRL-C ended the run before its budget.
+        is_main: Whether this process is the one that writes files.
+    """
+
+    network: nn.Module
+    steps: int
+    epochs: float
+    seconds: float
+    evaluator: Evaluator | None
+    history: list[tuple[float, float]]
+    interrupted: bool
+    is_main: bool
+
+
+def fast_path_for(network: nn.Module, task: Task, split: Split, config: RunConfig) -> FastPath:
+    """Return how to run the network: as the user said, or as measured."""
+    engine = config.engine
+    if engine.precision != "auto" and engine.memory_format != "auto":
+        return FastPath(engine.precision, engine.memory_format, "as told")
+    accelerator = "cpu" if engine.accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
+    batch: Batch = next(iter(make_loader(split, SeededBatches(len(split), config.recipe.batch, seed=0), workers=0)))
+    key = repr((config.task, task.options(), config.network, sorted(config.network_options.items())))
+    choice = choose_fast_path(network, task, batch, accelerator=accelerator, key=key)
+    precision = choice.precision if engine.precision == "auto" else engine.precision
+    memory_format = choice.memory_format if engine.memory_format == "auto" else engine.memory_format
+    return FastPath(precision, memory_format, choice.reason)
+
+
+def fit(
+    network: nn.Module,
+    task: Task,
+    config: RunConfig,
+    *,
+    train: Split,
+    val: Split | None,
+    folder: Path,
+    resume: bool = False,
+    console: Console | None = None,
+) -> Fit:
+    """Train a network.
+
+    Args:
+        network: Is trained in place.
+        task: Losses and metrics.
+        config: The run's settings, with `engine.precision` and `engine.memory_format` decided.
+        train: Prepared training images.
+        val: Prepared validation images, or None.
+        folder: Of the run: metrics.csv and checkpoints are written there.
+        resume: Continue from the folder's checkpoint where there is one.
+        console: Shows progress; None shows nothing.
+
+    Raises:
+        TrainingError: The loss is no longer a number; the last checkpoint is kept.
+    """
+    recipe, engine = config.recipe, config.engine
+    if config.freeze < 1 and config.freeze > 0 and engine.strategy.startswith("ddp"):
+        raise UsageError("--freeze for a part of the run does not go with ddp, which fixes the trained weights")
+    size = (int(train.images[0].shape[-2]), int(train.images[0].shape[-1]))
+    channels = int(train.images[0].shape[0])
+    policy = choose_policy(channels, task.classes) if recipe.augment == "auto" else recipe.augment
+    batches = SeededBatches(len(train), recipe.batch, seed=config.seed)
+    clock = Clock.for_budget(config.budget, recipe, batches.steps)
+    module = TrainingModule(
+        network,
+        task,
+        recipe,
+        clock,
+        augment=make_augment(policy, size=size),
+        memory_format=FORMATS[engine.memory_format],
+        seed=config.seed,
+        freeze=config.freeze,
+        compile=engine.compile,
+    )
+    checkpoint = load_checkpoint(folder / CHECKPOINT) if resume and (folder / CHECKPOINT).exists() else None
+    if checkpoint:
+        module.restore(checkpoint)
+    log = MetricsLog(folder / METRICS, step=module.step)
+    validate = Validate(val, log, patience=config.early_stop) if val is not None else None
+    if validate and checkpoint:
+        validate.restore(checkpoint)
+    bar = [ProgressBar(console, validate)] if console else []
+    saver = Checkpoint(folder / CHECKPOINT, seconds=engine.checkpoint_seconds)
+    callbacks = [*bar, log, *([validate] if validate else []), saver, StopInTime()]
+    trainer = _make_trainer(config, callbacks, folder)
+    stop = _Stop(trainer)
+    with GracefulInterrupt(stop, console.print if console else lambda text: None) as guard:
+        if clock.progress(module.step) < 1:
+            # The loader is made once Lightning knows which process this is: each takes its share of a batch.
+            module.train_dataloader = lambda: make_loader(  # type: ignore[method-assign]
+                train,
+                SeededBatches(
+                    len(train),
+                    recipe.batch,
+                    seed=config.seed,
+                    start=module.step,
+                    rank=trainer.global_rank,
+                    world=trainer.world_size,
+                ),
+            )
+            _run(trainer, module)
+    return _finish(module, validate, val, log, trainer, steps_per_epoch=batches.steps, interrupted=guard.interrupted)
+
+
+class _Stop:
+    """Asks a trainer to stop after the current step."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+
+    def __call__(self) -> None:
+        self.trainer.should_stop = True
+
+
+def _make_trainer(config: RunConfig, callbacks: list[Any], folder: Path) -> Trainer:
+    engine = config.engine
+    # Lightning's own announcements (devices, tips) would stand between the user and ours.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    loggers = [TensorBoardLogger(folder, name="", version="tensorboard")] if find_spec("tensorboard") else False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        return Trainer(
+            accelerator=engine.accelerator,
+            devices=int(engine.devices) if engine.devices.isdigit() else engine.devices,
+            strategy=engine.strategy,
+            num_nodes=engine.nodes,
+            precision=engine.precision,  # type: ignore[arg-type]  # Lightning checks it
+            max_epochs=-1,
+            callbacks=callbacks,
+            logger=loggers,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            benchmark=True,
+        )
+
+
+def _run(trainer: Trainer, module: TrainingModule) -> None:
+    with warnings.catch_warnings():
+        # Data in memory needs no workers, and a run of our own clock needs no epoch limit.
+        for message in (".*does not have many workers.*", ".*max_epochs.*", ".*is smaller than the logging interval.*"):
+            warnings.filterwarnings("ignore", message=message)
+        module.train()
+        trainer.fit(module)
+
+
+def _finish(
+    module: TrainingModule,
+    validate: Validate | None,
+    val: Split | None,
+    log: MetricsLog,
+    trainer: Trainer,
+    *,
+    steps_per_epoch: int,
+    interrupted: bool,
+) -> Fit:
+    network = module.result
+    if validate and validate.best:
+        network.load_state_dict(validate.best[1])
+    network = network.to("cpu").eval().requires_grad_(True)
+    evaluator = None
+    history = log.series(f"val_{module.task.monitor}")
+    if val is not None:
+        evaluator = evaluate_network(network, module.task, val, memory_format=module.memory_format)
+        history.append((module.clock.elapsed, evaluator.compute()[module.task.monitor]))
+    return Fit(
+        network=network,
+        steps=module.step,
+        epochs=module.step / steps_per_epoch,
+        seconds=module.clock.elapsed,
+        evaluator=evaluator,
+        history=history,
+        interrupted=interrupted,
+        is_main=trainer.is_global_zero,
+    )
+
+
+def fit_normalization(network: nn.Module, train: Split, *, seed: int = 0) -> None:
+    """Set the input standardisation of a network from (at most 10,000) training images."""
+    layers = [module for module in network.modules() if isinstance(module, Normalize)]
+    if not layers:
+        return
+    count = min(len(train), STATISTICS_IMAGES)
+    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:count]
+    images: Tensor
+    if isinstance(train.images, Tensor):
+        images = train.images[chosen]
+    else:
+        # Streamed data is large data: a few hundred pictures tell its mean well enough.
+        images = torch.stack([train.images[int(i)] for i in chosen[:256]])
+    for layer in layers:
+        layer.fit(images.float() / 255)
+
+
+Say = Callable[[str], None]
