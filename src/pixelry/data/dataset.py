@@ -329,7 +329,7 @@ def _channels(images: Images) -> int:
     if isinstance(images, FileImages) and images.channels is not None:
         return images.channels
     if isinstance(images, FileImages):
-        from pixelry.data.headers import read_header
+        from pixelry.pixels import read_header
 
         return max(read_header(source).channels for source in images.sources)
     return max(int(images[i].shape[0]) for i in range(min(len(images), 64)))

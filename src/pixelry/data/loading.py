@@ -107,7 +107,7 @@ def native_size(split: Split) -> tuple[int, int] | None:
     if isinstance(images, Tensor):
         return int(images.shape[-2]), int(images.shape[-1])
     if isinstance(images, FileImages):
-        from pixelry.data.headers import read_header
+        from pixelry.pixels import read_header
 
         sizes = set()
         for source in images.sources:

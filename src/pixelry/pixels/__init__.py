@@ -13,6 +13,7 @@ from pixelry.pixels.color import blend_alpha, drop_alpha, to_color, to_grey
 from pixelry.pixels.dtype import as_float, as_int, as_ubyte, as_uint, to_uint8
 from pixelry.pixels.encode import encode_image
 from pixelry.pixels.geometry import crop, downscale, pad, rescale, resize
+from pixelry.pixels.header import Header, read_header
 from pixelry.pixels.io import (
     MAX_PIXELS,
     SUFFIXES,
@@ -31,6 +32,7 @@ __all__ = [
     "OPERATIONS",
     "SUFFIXES",
     "BatchResult",
+    "Header",
     "ImageCollection",
     "ImageInfo",
     "InfoResult",
@@ -56,6 +58,7 @@ __all__ = [
     "poisson_noise",
     "process",
     "psnr",
+    "read_header",
     "read_image",
     "rescale",
     "resize",

@@ -96,7 +96,7 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
 
 
 @contextlib.contextmanager
-def _headers_only() -> Iterator[None]:
+def headers_only() -> Iterator[None]:
     """Lift Pillow's own limit and silence its remarks on metadata, for one thread at a time.
 
     Both are settings of the whole process, so this is for reading headers, which is quick, not for decoding.
@@ -113,13 +113,14 @@ def _headers_only() -> Iterator[None]:
 def _open(data: bytes, name: str) -> ImageFile:
     """Open with Pillow, which reads only the header until the pixels are asked for."""
     try:
-        with _headers_only():
+        with headers_only():
             return PILImage.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise ImageError(f"{name} {_what_it_is(data)}; expected PNG, JPEG, TIFF, BMP, GIF or WebP") from None
+        raise ImageError(f"{name} {what_it_is(data)}; expected PNG, JPEG, TIFF, BMP, GIF or WebP") from None
 
 
-def _what_it_is(data: bytes) -> str:
+def what_it_is(data: bytes) -> str:
+    """Return what bytes that are no readable image look like, for a message."""
     for magic, kind in MAGIC.items():
         if data.startswith(magic):
             return f"begins like {kind} but is damaged or cut short"
@@ -137,7 +138,7 @@ def _decode_pillow(data: bytes, name: str, max_pixels: int) -> Decoded:
     with _open(data, name) as picture:
         check_size(*picture.size, name, max_pixels)
         deep = is_deep_color(picture)
-        mode, form = _mode_name(picture.mode), "JPEG" if picture.format == "MPO" else str(picture.format)
+        mode, form = mode_name(picture.mode), "JPEG" if picture.format == "MPO" else str(picture.format)
         if not deep:
             # Loaded first: orientation and transparency may stand behind the pixels in the file.
             picture.load()
@@ -145,13 +146,15 @@ def _decode_pillow(data: bytes, name: str, max_pixels: int) -> Decoded:
         return Decoded(check_image(_upright(pixels, _orientation(picture)), name=name), form, mode)
 
 
-def _mode_name(mode: str) -> str:
+def mode_name(mode: str) -> str:
+    """Return how `Decoded.mode` calls one of Pillow's modes."""
     return "grey" if mode.startswith("I;16") else MODES.get(mode, mode.lower())
 
 
 def _orientation(picture: PILImage.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where there is none."""
     try:
-        with _headers_only():
+        with headers_only():
             value = picture.getexif().get(ORIENTATION, 1)
     except Exception:
         # Cameras and editors leave broken EXIF behind in good pictures; such a one has no known orientation.

@@ -1,0 +1,212 @@
+"""`load_dataset`: a built-in name, a path whose format is recognised, or what a program has in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pixelry import plugins
+from pixelry.data.arrays import dataset_from_arrays, dataset_from_torch
+from pixelry.data.dataset import Dataset, Split
+from pixelry.errors import DataError, UsageError, did_you_mean
+from pixelry.paths import cache_dir, data_dir
+
+
+@dataclass(frozen=True)
+class Download:
+    """A data set that torchvision knows where to find.
+
+    Attributes:
+        kind: Its class in torchvision.datasets.
+        description: For lists.
+        folder: Where under torchvision's root its files come to lie.
+        files: What to fetch by hand where there is no network.
+        format: Reads those files.
+        classes: Names, where the files have none.
+    """
+
+    kind: str
+    description: str
+    folder: str
+    files: str
+    format: str
+    classes: tuple[str, ...] = ()
+
+
+IDX_FILES = "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+DOWNLOADS = {
+    "mnist": Download("MNIST", "handwritten digits, 28x28 grey, 60,000 + 10,000", "MNIST/raw", IDX_FILES, "idx"),
+    "fashion-mnist": Download(
+        "FashionMNIST", "clothes, 28x28 grey, 60,000 + 10,000", "FashionMNIST/raw", IDX_FILES, "idx", CLOTHES
+    ),
+    "kmnist": Download("KMNIST", "cursive Japanese, 28x28 grey, 60,000 + 10,000", "KMNIST/raw", IDX_FILES, "idx", KANA),
+    "cifar10": Download(
+        "CIFAR10", "small photographs of 10 classes, 32x32 colour, 50,000 + 10,000", "cifar-10-batches-py",
+        "cifar-10-python.tar.gz, unpacked", "cifar",
+    ),
+    "cifar100": Download(
+        "CIFAR100", "small photographs of 100 classes, 32x32 colour, 50,000 + 10,000", "cifar-100-python",
+        "cifar-100-python.tar.gz, unpacked", "cifar",
+    ),
+}  # fmt: skip
+DIGITS = "handwritten digits, 8x8 grey, 1,442 + 355: ships with scikit-learn, nothing is downloaded"
+
+
+def load_dataset(source: Any, *, test: Any = None, format: str | None = None, name: str | None = None) -> Dataset:
+    """Load a data set.
+
+    Args:
+        source: A built-in name (`pixelry data list`); a path whose format is recognised by looking, also one
+            relative to the folder in PIXELRY_DATA; `(images, labels)` or `{"train": (images, labels), ...}` of
+            arrays or tensors; a torch or torchvision data set of (image, label); or a `Dataset`.
+        test: A second source: its test split, or all that it has if it has none, becomes the test split.
+        format: Name of a format, where it is not to be recognised.
+        name: What to call it.
+
+    Returns:
+        Its splits, classes and where it came from.
+
+    Raises:
+        DataError: It cannot be found, recognised or read.
+        UsageError: Unknown name or format.
+
+    Examples:
+        >>> load_dataset("digits").describe()
+        'digits (built-in): 1,442 train, 355 test, 10 classes'
+    """
+    dataset = _load(source, format)
+    if test is not None:
+        dataset = _with_test(dataset, _load(test, format))
+    return dataset if name is None else replace(dataset, name=name)
+
+
+def _load(source: Any, format: str | None) -> Dataset:
+    if isinstance(source, Dataset):
+        return source
+    if isinstance(source, str | Path):
+        return _named(str(source)) if format is None and _is_name(source) else _path(_find(source), format)
+    if format is not None:
+        raise UsageError(f"format '{format}' goes with a path; the data given is a {type(source).__name__} in memory")
+    if isinstance(source, Mapping):
+        return dataset_from_arrays(source)
+    if isinstance(source, tuple) and len(source) == 2:
+        return dataset_from_arrays({"train": source})
+    if hasattr(source, "__len__") and hasattr(source, "__getitem__") and not isinstance(source, np.ndarray | torch.Tensor):
+        return dataset_from_torch(source)
+    raise UsageError(
+        f"cannot read a data set from {type(source).__name__}; give a name, a path, (images, labels), "
+        '{"train": (images, labels), "test": ...}, or a torch data set of (image, label)'
+    )
+
+
+def _is_name(source: str | Path) -> bool:
+    return isinstance(source, str) and (source == "digits" or (source in DOWNLOADS and not Path(source).exists()))
+
+
+def _named(name: str) -> Dataset:
+    if name == "digits":
+        return digits()
+    home = data_dir()
+    if home is not None and (home / name).exists():
+        return replace(_path(home / name, None), name=name, source=name)
+    return _downloaded(name)
+
+
+def digits() -> Dataset:
+    """Return scikit-learn's digits: 8x8 grey, 16 levels stretched to 0..255; every fifth of a class is test."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    pixels = torch.from_numpy((bunch.images * (255 / 16)).round().astype(np.uint8))[:, None]
+    labels = torch.from_numpy(bunch.target.astype(np.int64))
+    rank = torch.zeros(len(labels), dtype=torch.int64)
+    for label in range(10):
+        members = (labels == label).nonzero().flatten()
+        rank[members] = torch.arange(len(members))
+    held_out = rank % 5 == 4
+    splits = {
+        "train": Split(pixels[~held_out], {"label": labels[~held_out]}),
+        "test": Split(pixels[held_out], {"label": labels[held_out]}),
+    }
+    return Dataset("digits", splits, tuple("0123456789"), "built-in", "digits")
+
+
+def _downloaded(name: str) -> Dataset:
+    entry, root = DOWNLOADS[name], cache_dir() / "data"
+    folder = root / entry.folder
+    reader = plugins.formats.load(entry.format)
+    if not reader.recognise(folder):
+        _fetch(name, entry, root)
+    dataset: Dataset = reader.read(folder)
+    return replace(dataset, name=name, source=name, classes=entry.classes or dataset.classes)
+
+
+def _fetch(name: str, entry: Download, root: Path) -> None:
+    from torchvision import datasets
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for train in (True, False):
+            getattr(datasets, entry.kind)(root, train=train, download=True)
+    except Exception as error:  # torchvision raises whatever the network, the disk or the archive made it raise
+        raise DataError(
+            f"{name} could not be downloaded ({error}). Without a network: put {entry.files} into a folder and give "
+            f"it as --data FOLDER, or as {name}/ in the folder that PIXELRY_DATA names"
+        ) from None
+
+
+def _find(source: str | Path) -> Path:
+    path, home = Path(source).expanduser(), data_dir()
+    if path.exists():
+        return path
+    if home is not None and not path.is_absolute() and (home / path).exists():
+        return home / path
+    near = did_you_mean(str(source), ["digits", *DOWNLOADS])
+    raise DataError(f"there is no file, folder or data set called '{source}'{near}")
+
+
+def _path(path: Path, format: str | None) -> Dataset:
+    if format is not None:
+        read: Dataset = plugins.formats.load(format).read(path)
+        return read
+    found = [name for name in plugins.formats.names() if plugins.formats.load(name).recognise(path)]
+    if len(found) > 1:
+        raise DataError(f"{path} looks like several formats: {', '.join(found)}; say which with --format")
+    if not found:
+        looked = "".join(f"\n- {name}: {plugins.formats.load(name).LOOKS_FOR}" for name in plugins.formats.names())
+        raise DataError(f"{path} is in no format that is recognised; what was looked for:{looked}")
+    dataset: Dataset = plugins.formats.load(found[0]).read(path)
+    return dataset
+
+
+def _with_test(dataset: Dataset, other: Dataset) -> Dataset:
+    """Add the test split of another source; its classes must be the data set's own."""
+    if set(other.classes) - set(dataset.classes):
+        extra = sorted(set(other.classes) - set(dataset.classes))
+        raise DataError(
+            f"the test data {other.name} has classes that {dataset.name} lacks: {', '.join(extra[:5])} "
+            f"({dataset.name} has {', '.join(dataset.classes[:10])})"
+        )
+    held = other.splits.get("test") or other["train"]
+    position = torch.tensor([dataset.classes.index(name) for name in other.classes], dtype=torch.int64)
+    targets = dict(held.targets)
+    if "label" in targets:
+        targets["label"] = position[held.labels]
+    names = [held.name(i) for i in range(len(held))]
+    return replace(dataset, splits={**dataset.splits, "test": Split(held.images, targets, names)})
+
+
+def describe_catalog() -> list[dict[str, Any]]:
+    """Return rows for `pixelry data list`: data sets by name, then formats."""
+    rows = [{"name": "digits", "kind": "built-in", "description": DIGITS}]
+    rows += [{"name": name, "kind": "download", "description": entry.description} for name, entry in DOWNLOADS.items()]
+    for name in plugins.formats.names():
+        rows.append({"name": name, "kind": "format", "description": plugins.formats.load(name).LOOKS_FOR})
+    return rows

@@ -1,0 +1,60 @@
+"""What several formats need: names of splits, names of classes, labels from text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from natsort import natsorted
+from torch import Tensor
+
+from pixelry.errors import DataError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+CLASS_FILES = ("classes.txt", "labels.txt", "class_names.txt")
+
+
+def split_of(name: str) -> str | None:
+    """Return "train", "val" or "test" for the name that someone gave a split, None if it names none."""
+    return SPLIT_NAMES.get(name.lower())
+
+
+def label_classes(names: Sequence[str]) -> tuple[tuple[str, ...], Tensor]:
+    """Return the classes in natural order and the label of each entry, int64 (N,)."""
+    classes = tuple(natsorted(set(names)))
+    index = {name: label for label, name in enumerate(classes)}
+    return classes, torch.tensor([index[name] for name in names], dtype=torch.int64)
+
+
+def class_names(folder: Path, count: int) -> tuple[str, ...]:
+    """Return the names in a classes.txt or labels.txt of a folder, one a line; without one the numbers.
+
+    Raises:
+        DataError: The file has fewer names than there are classes.
+    """
+    for name in CLASS_FILES:
+        path = folder / name
+        if path.is_file():
+            lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+            if len(lines) < count:
+                raise DataError(f"{path} names {len(lines)} classes, but the labels go up to {count - 1}")
+            return tuple(lines)
+    return tuple(str(label) for label in range(count))
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the visible folders in a folder, naturally sorted."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))]
+    return natsorted(found, key=lambda path: path.name)

@@ -1,0 +1,91 @@
+"""What an image file says of itself before any pixel is decoded."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image as PILImage
+
+from pixelry.errors import ImageError
+from pixelry.pixels.decode import FORMATS, ORIENTATION, headers_only, mode_name, what_it_is
+
+GREY_MODES = {"1", "L", "LA", "I", "F"}
+# Orientations whose width is the file's height.
+TURNED = {5, 6, 7, 8}
+HEAD = 4096
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of an image file says.
+
+    Attributes:
+        format: "PNG", "JPEG", ...
+        mode: "grey", "rgb", "rgba", "palette", ... as `read_image` understands it.
+        height: In pixels, the way up that EXIF says.
+        width: In pixels, the way up that EXIF says.
+        channels: 1 for grey, 3 for colour, alpha not counted.
+    """
+
+    format: str
+    mode: str
+    height: int
+    width: int
+    channels: int
+
+
+def read_header(source: Path | bytes, *, name: str | None = None) -> Header:
+    """Read an image's header; the pixels are not decoded, so a damaged body is not noticed.
+
+    Args:
+        source: A file, or the encoded bytes.
+        name: What the image is called in messages; by default its path.
+
+    Raises:
+        ImageError: There is no such file, it is empty, or no image of a known format.
+
+    Examples:
+        >>> import numpy as np
+        >>> from pixelry.pixels import encode_image
+        >>> read_header(encode_image(np.zeros((2, 3), dtype=np.uint8), format="PNG"))
+        Header(format='PNG', mode='grey', height=2, width=3, channels=1)
+    """
+    called = name or ("the image in memory" if isinstance(source, bytes) else str(source))
+    try:
+        with headers_only(), PILImage.open(_file(source), formats=FORMATS) as picture:
+            width, height = picture.size
+            grey = picture.mode in GREY_MODES or picture.mode.startswith("I;16")
+            form, mode = str(picture.format), mode_name(picture.mode)
+            exif = picture.info.get("exif") or picture.format == "TIFF"
+            turned = bool(exif) and _orientation(picture) in TURNED
+    except FileNotFoundError:
+        raise ImageError(f"there is no file {source!s}") from None
+    except Exception:
+        head = source[:HEAD] if isinstance(source, bytes) else _head(source)
+        what = what_it_is(head) if head else "is empty (0 bytes)"
+        raise ImageError(f"{called} {what}; expected PNG, JPEG, TIFF, BMP, GIF or WebP") from None
+    if turned:
+        height, width = width, height
+    return Header("JPEG" if form == "MPO" else form, mode, height, width, 1 if grey else 3)
+
+
+def _file(source: Path | bytes) -> io.BytesIO | Path:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _orientation(picture: PILImage.Image) -> int:
+    try:
+        value = picture.getexif().get(ORIENTATION, 1)
+    except Exception:
+        return 1  # as in `decode`: broken EXIF in a good picture says nothing
+    return value if isinstance(value, int) else 1
