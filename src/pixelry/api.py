@@ -109,7 +109,16 @@ def train(
     network = network or _recommended(task)
     recipe = runs.recipe_of(_plugin(network, task), task, network)
     config = RunConfig(
-        task, network, form, recipe, budget, engine, weights=weights, freeze=freeze, early_stop=early_stop, seed=seed
+        task,
+        network,
+        form,
+        recipe,
+        budget,
+        engine,
+        weights=weights,
+        freeze=freeze,
+        early_stop=early_stop,
+        seed=seed,
     )
     config = runs.apply_settings(config, settings or {})
     dataset = _dataset(data, test=test, format=format)
@@ -126,7 +135,9 @@ def _resume(folder: Path, data: Any, test: Any, console: Console | None) -> Mode
         raise UsageError(f"the run in {folder} was trained on data in memory: pass the same data again to resume it")
     dataset = _dataset(source, test=test if test is not None else config.data.test, format=config.data.format)
     if dataset.fingerprint != config.data.fingerprint:
-        raise UsageError(f"the data is not what the run in {folder} began with; resume needs the same images and labels")
+        raise UsageError(
+            f"the data is not what the run in {folder} began with; resume needs the same images and labels"
+        )
     return _train(config, dataset, folder, resume=True, console=console)
 
 
@@ -214,9 +225,7 @@ def compare(
             out=folder / name, size=size, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
         )  # fmt: skip
         report = model.evaluate(dataset, split=split)
-        images = prepare(
-            dataset.with_val(val_fraction)[split], size=model.card.size, channels=model.card.channels
-        )
+        images = prepare(dataset.with_val(val_fraction)[split], size=model.card.size, channels=model.card.channels)
         rungs.append(
             Rung(
                 network=name,

@@ -31,29 +31,36 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at data sets: list, show, check.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+pixels_app = typer.Typer(help="Read and change image files: info, convert, resize, ...", no_args_is_help=True)
+app.add_typer(pixels_app, name="pixels")
 
 
 def main() -> None:
     """Run the command line: a user's mistake is one or two sentences, never a traceback."""
     try:
-        # Standalone mode would print typer's own errors and exit by itself; it is what users of typer know.
+        if sys.argv[1:2] == ["pixels"]:
+            from pixelry import cli_pixels
+
+            cli_pixels.register(pixels_app)
         app()
     except PixelryError as error:
-        _fail(str(error), error.exit_code)
+        fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        fail("interrupted", 130)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`pixelry ... | head`); Python would complain at exit otherwise.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
 
-def _fail(message: str, code: int) -> None:
+def fail(message: str, code: int) -> None:
+    """Print an error and exit."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Print the one JSON object of `--json`."""
     print(json.dumps(value, indent=2, default=str))
 
 
@@ -89,7 +96,7 @@ def _train(model: Any, as_json: bool) -> None:
 
     if as_json and is_first_process():
         card = model.card
-        _print_json(
+        print_json(
             {
                 "task": card.task,
                 "network": card.network,
@@ -105,7 +112,7 @@ def _train(model: Any, as_json: bool) -> None:
 @_verb("compare", api.compare)
 def _compare(comparison: Any, as_json: bool) -> None:
     if as_json:
-        _print_json(comparison.to_dict())
+        print_json(comparison.to_dict())
     else:
         print(comparison)
 
@@ -113,7 +120,7 @@ def _compare(comparison: Any, as_json: bool) -> None:
 @_verb("evaluate", api.evaluate)
 def _evaluate(report: Any, as_json: bool) -> None:
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         print(report)
 
@@ -122,7 +129,7 @@ def _evaluate(report: Any, as_json: bool) -> None:
 def _predict(found: Any, as_json: bool) -> None:
     if as_json:
         failed = [{"name": name, "error": message} for name, message in found.failed]
-        _print_json({"predictions": [result.to_dict() for result in found], "failed": failed})
+        print_json({"predictions": [result.to_dict() for result in found], "failed": failed})
     else:
         for result in found:
             print(result)
@@ -137,7 +144,7 @@ def _networks(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         recommended = {task: row["name"] for row in rows for task in row["recommended_for"]}
         only = next(iter(recommended.values())) if len(recommended) == 1 else recommended
-        _print_json({"networks": rows, "recommended": only})
+        print_json({"networks": rows, "recommended": only})
         return
     width = max(len(row["name"]) for row in rows)
     for row in rows:
@@ -150,7 +157,7 @@ def _networks(rows: list[dict[str, Any]], as_json: bool) -> None:
 @_verb("list", api.list_data, home=data_app)
 def _list_data(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        _print_json({"datasets": rows})
+        print_json({"datasets": rows})
         return
     width = max(len(row["name"]) for row in rows)
     for row in rows:
@@ -160,7 +167,7 @@ def _list_data(rows: list[dict[str, Any]], as_json: bool) -> None:
 @_verb("show", api.show_data, home=data_app, options=())
 def _show_data(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        _print_json(facts)
+        print_json(facts)
         return
     print(facts["description"])
     for name, counts in facts["splits"].items():
@@ -174,7 +181,7 @@ def _show_data(facts: dict[str, Any], as_json: bool) -> None:
 @_verb("check", api.check_data, home=data_app, options=())
 def _check_data(report: Any, as_json: bool) -> None:
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         print(report.summary())
     if report.errors:
@@ -184,7 +191,7 @@ def _check_data(report: Any, as_json: bool) -> None:
 @_verb("tour", api.take_tour)
 def _tour(page: Path, as_json: bool) -> None:
     if as_json:
-        _print_json({"page": str(page)})
+        print_json({"page": str(page)})
     else:
         print(f"the page: {page.resolve()}")
 

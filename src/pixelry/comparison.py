@@ -72,7 +72,16 @@ class Comparison:
 
     def table(self) -> Table:
         """Return the comparison as a table."""
-        columns = ("network", self.monitor, "95 % interval", "parameters", "train s", "epochs", "images/s", "MB")
+        columns = (
+            "network",
+            self.monitor,
+            "95 % interval",
+            "parameters",
+            "train s",
+            "epochs",
+            "images/s",
+            "MB",
+        )
         return Table(
             "The ladder",
             columns,

@@ -234,9 +234,7 @@ def replace(config: Any, settings: Mapping[str, Any]) -> Any:
 
 def _build(cls: type, raw: Mapping[str, Any]) -> Any:
     nested = {
-        f.name: hint
-        for f in dataclasses.fields(cls)
-        if dataclasses.is_dataclass(hint := get_type_hints(cls)[f.name])
+        f.name: hint for f in dataclasses.fields(cls) if dataclasses.is_dataclass(hint := get_type_hints(cls)[f.name])
     }
     flat = {key: value for key, value in raw.items() if key not in nested}
     parts = {key: _build(hint, raw[key]) for key, hint in nested.items() if key in raw}  # type: ignore[arg-type]

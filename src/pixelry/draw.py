@@ -72,7 +72,14 @@ def reliability_figure(confidence: NDArray[Any], correct: NDArray[Any], bins: in
     filled = counts > 0
     mean_confidence = np.bincount(place, weights=confidence, minlength=bins)[filled] / counts[filled]
     mean_correct = np.bincount(place, weights=correct, minlength=bins)[filled] / counts[filled]
-    axes.bar(edges[:-1], counts / counts.max(), width=1 / bins, align="edge", color="#d0d7de", label="share of images")
+    axes.bar(
+        edges[:-1],
+        counts / counts.max(),
+        width=1 / bins,
+        align="edge",
+        color="#d0d7de",
+        label="share of images",
+    )
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle="--", linewidth=1, label="as sure as right")
     axes.plot(mean_confidence, mean_correct, "o-", color=ACCENT, markersize=4, label="this model")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability given", ylabel="share that is right")
@@ -81,7 +88,11 @@ def reliability_figure(confidence: NDArray[Any], correct: NDArray[Any], bins: in
 
 
 def curves_figure(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, log_x: bool = False
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log_x: bool = False,
 ) -> Figure:
     """Draw named curves (x, y), each with its last point marked and named."""
     figure, axes = new_figure(6.5, 4.0)

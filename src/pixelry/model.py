@@ -67,7 +67,9 @@ class Card:
     def __post_init__(self) -> None:
         sizes_ok = len(self.size) == 2 and all(isinstance(side, int) and 0 < side < 2**16 for side in self.size)
         if not sizes_ok or self.channels not in (1, 3):
-            raise ModelError(f"the input is {self.channels} channels of {self.size}; expected 1 or 3 of (height, width)")
+            raise ModelError(
+                f"the input is {self.channels} channels of {self.size}; expected 1 or 3 of (height, width)"
+            )
         if not all(isinstance(name, str) for name in self.classes):
             raise ModelError("class names must be strings")
 
@@ -160,8 +162,10 @@ class Model:
         dataset = data if isinstance(data, Dataset) else load_dataset(data, test=test, format=format)
         # The model's own validation fraction: "val" is then what training set aside, and not what it saw.
         fraction = float(self.card.data.get("val_fraction", 0.1))
-        if "train" in dataset.splits and split in (None, "val", "train") and not (
-            split is None and "test" in dataset.splits
+        if (
+            "train" in dataset.splits
+            and split in (None, "val", "train")
+            and not (split is None and "test" in dataset.splits)
         ):
             dataset = dataset.with_val(fraction)
         name = split or next(name for name in ("test", "val", "train") if name in dataset.splits)
@@ -197,7 +201,7 @@ class Model:
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
                 part = Path(file.name)
                 file.write(content)
-            os.chmod(part, 0o666 & ~_umask())
+            part.chmod(0o666 & ~_umask())
             part.replace(path)
         except OSError as error:
             raise PixelryError(f"the model cannot be written to {path}: {error.strerror}") from None
@@ -255,7 +259,7 @@ def load_model(path: str | Path) -> Model:
         raise ModelError(f"{path}: the network of the card cannot be built: {error}") from None
     _check_shapes(path, network, state)
     network.load_state_dict(state, assign=True)
-    return Model(network.eval().to(memory_format=torch.channels_last), task, card, path)  # type: ignore[call-overload]
+    return Model(network.eval().to(memory_format=torch.channels_last), task, card, path)
 
 
 def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from pixelry.errors import PixelryError
@@ -33,7 +34,7 @@ def save_predictions(results: Results, folder: Path) -> None:
         write_image(folder / "sheet.png", contact_sheet([result.image for result in shown], labels=labels))
 
 
-def _write_csv(path: Path, columns: tuple[str, ...], rows: list[tuple[str, ...]] | list[tuple[str, str]]) -> None:
+def _write_csv(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

@@ -82,7 +82,9 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 def _task_hints(task: str) -> dict[str, Any]:
     kind = plugins.tasks.load(task).TASK
     hints = get_type_hints(kind)
-    return {f.name: hints[f.name] for f in dataclasses.fields(kind) if f.name != "classes"}
+    return {
+        f.name: hints[f.name] for f in dataclasses.fields(kind) if f.name != "classes" and "fitted" not in f.metadata
+    }
 
 
 def _network_hints(network: str) -> dict[str, Any]:
@@ -202,8 +204,8 @@ def execute(
         (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
         save_config(config, folder / CONFIG)
     result = fit(network, task, config, train=train, val=val, folder=folder, resume=resume, console=console)
-    card = _card(config, dataset, task, result, channels, size)
-    model = Model(result.network, task, card, folder / MODEL)
+    card = _card(config, dataset, result, channels, size)
+    model = Model(result.network, result.task, card, folder / MODEL)
     if result.is_main:
         model.save(folder / MODEL, overwrite=resume)
     return model, result, val if val is not None else train
@@ -214,17 +216,15 @@ def history(folder: Path, monitor: str) -> list[tuple[float, float]]:
     return MetricsLog(folder / METRICS, step=sys.maxsize).series(f"val_{monitor}")
 
 
-def _card(
-    config: RunConfig, dataset: Dataset, task: Task, result: Fit, channels: int, size: tuple[int, int]
-) -> Card:
+def _card(config: RunConfig, dataset: Dataset, result: Fit, channels: int, size: tuple[int, int]) -> Card:
     return Card(
         task=config.task,
         network=config.network,
         channels=channels,
         size=size,
-        task_options=task.options(),
+        task_options=result.task.options(),
         network_options=dict(config.network_options),
-        classes=task.classes,
+        classes=result.task.classes,
         metrics=result.evaluator.compute() if result.evaluator else {},
         data={
             "name": dataset.name,

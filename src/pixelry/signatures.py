@@ -20,6 +20,8 @@ from pixelry.errors import UsageError
 # Python's word where the shell's differs.
 FLAGS = {"settings": "--set"}
 INPUTS = "inputs"
+# May be given twice, where the test split lies apart: the second is the verb's `test`.
+TWICE = "data"
 
 
 def parameter_help(function: Callable[..., Any]) -> dict[str, str]:
@@ -66,7 +68,7 @@ def command(
     ]
 
     def run(**given: Any) -> None:
-        act(**{name: _convert(name, value, hints.get(name)) for name, value in given.items()})
+        act(**_split_data({name: _convert(name, value, hints.get(name)) for name, value in given.items()}))
 
     # Arguments first: Python wants it, and the help reads so.
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -79,7 +81,17 @@ def command(
 
 def _light_names() -> dict[str, Any]:
     """Names that signatures use for results, which need not be imported to read them."""
-    heavy = ("Model", "Comparison", "Report", "Result", "Results", "Dataset", "Console", "CheckReport", "NDArray")
+    heavy = (
+        "Model",
+        "Comparison",
+        "Report",
+        "Result",
+        "Results",
+        "Dataset",
+        "Console",
+        "CheckReport",
+        "NDArray",
+    )
     return dict.fromkeys(heavy, Any)
 
 
@@ -88,7 +100,7 @@ def _parameter(
 ) -> inspect.Parameter:
     required = parameter.default is inspect.Parameter.empty or parameter.name == "task"
     flag = FLAGS.get(parameter.name, "--" + parameter.name.replace("_", "-"))
-    kind = _shell_type(parameter.name, hint)
+    kind = list[str] if parameter.name == TWICE and is_option else _shell_type(parameter.name, hint)
     default = None if parameter.default is inspect.Parameter.empty else parameter.default
     if kind is bool:
         info: Any = typer.Option(f"{flag}/--no-{flag[2:]}" if default else flag, help=text)
@@ -96,10 +108,11 @@ def _parameter(
         info = typer.Argument(help=text, show_default=False)
     else:
         info = typer.Option(flag, help=text, show_default=default not in (None, ""))
-    if (required and is_option and not is_optional) or (required and not is_option and default is None
-                                                        and parameter.default is inspect.Parameter.empty):
+    has_none = parameter.default is inspect.Parameter.empty
+    if required and ((is_option and not is_optional) or (not is_option and has_none)):
         default = ...
-    annotation = Annotated[kind if default is not None else kind | None, info]
+    accepted: Any = kind if default is not None else kind | None
+    annotation = Annotated[accepted, info]
     return inspect.Parameter(
         parameter.name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -119,6 +132,16 @@ def _shell_type(name: str, hint: Any) -> Any:
     if get_origin(hint) is Literal:
         return str
     return hint if hint in (int, float, bool, Path) else str
+
+
+def _split_data(given: dict[str, Any]) -> dict[str, Any]:
+    sources = given.get(TWICE)
+    if not isinstance(sources, list):
+        return given
+    if len(sources) > 2 or (len(sources) == 2 and given.get("test") is not None):
+        raise UsageError("--data is given at most twice: the training data, and the data to test on")
+    second = {"test": sources[1]} if len(sources) == 2 else {}
+    return {**given, TWICE: sources[0] if sources else None, **second}
 
 
 def _convert(name: str, value: Any, hint: Any) -> Any:

@@ -228,9 +228,7 @@ def test_downscale():
     expected = skimage.transform.downscale_local_mean(PHOTO, (4, 6, 1))
     np.testing.assert_array_equal(downscale(PHOTO, factors=(4, 6)), np.rint(expected))
     floats = as_float(GREY)
-    np.testing.assert_allclose(
-        downscale(floats, factors=3), skimage.transform.downscale_local_mean(floats, (3, 3))
-    )
+    np.testing.assert_allclose(downscale(floats, factors=3), skimage.transform.downscale_local_mean(floats, (3, 3)))
     # Where the sides are no multiples, the border is as bright as the picture.
     assert (downscale(np.full((7, 5), 200, np.uint8), factors=4) == 200).all()
     assert downscale(np.ones((7, 5)), factors=4).shape == (2, 2)

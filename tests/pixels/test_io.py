@@ -86,8 +86,7 @@ def test_reads_16_bit_png_of_another_writer(tmp_path, filter_type):
     key = DEEP[0, 0].astype(">u2").tobytes()
     parts = [(b"IHDR", header), (b"tRNS", key), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
     png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in parts
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
     )
     image = read_image(png)
     np.testing.assert_array_equal(image[..., :3], DEEP)
@@ -95,9 +94,7 @@ def test_reads_16_bit_png_of_another_writer(tmp_path, filter_type):
     assert (image[..., 3] == 0).sum() == 1
 
 
-@pytest.mark.parametrize(
-    "dtype", ["float16", "float32", "float64", "int16", "int32", "uint16", "uint32", "int8"]
-)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int16", "int32", "uint16", "uint32", "int8"])
 def test_tiff_keeps_every_dtype(tmp_path, dtype):
     image = np.linspace(0, 100, 35).reshape(5, 7).astype(dtype)
     back = read_image(write_image(tmp_path / "a.tif", image))
@@ -129,9 +126,7 @@ def test_white_is_zero_and_first_page(tmp_path):
 
 def test_palette_bit_and_cmyk(tmp_path):
     palette = PILImage.fromarray(PHOTO).quantize(16)
-    np.testing.assert_array_equal(
-        read_image(save(tmp_path / "p.png", palette)), np.asarray(palette.convert("RGB"))
-    )
+    np.testing.assert_array_equal(read_image(save(tmp_path / "p.png", palette)), np.asarray(palette.convert("RGB")))
     see_through = save(tmp_path / "t.png", palette, transparency=3)
     image = read_image(see_through)
     assert image.shape == (64, 48, 4)

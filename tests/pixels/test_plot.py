@@ -31,9 +31,7 @@ MIXED = [
 
 
 def test_sheet_of_mixed_images():
-    sheet = contact_sheet(
-        MIXED, labels=["a", "b\nsecond line", "c", "d", "e" * 200, "ü"], columns=3, cell=100
-    )
+    sheet = contact_sheet(MIXED, labels=["a", "b\nsecond line", "c", "d", "e" * 200, "ü"], columns=3, cell=100)
     assert sheet.dtype == np.uint8
     assert sheet.shape[1:] == (3 * 108 + 8, 3)
     assert (sheet[:8] == 255).all()

@@ -133,8 +133,10 @@ def _pixels(images: Any, what: str) -> Images:
     elif array.ndim == 4 and not isinstance(images, Tensor) and array.shape[-1] in (1, 3, 4):
         array = np.moveaxis(array, -1, 1)
     if array.ndim != 4 or array.shape[1] not in (1, 3, 4) or 0 in array.shape[2:]:
-        raise DataError(f"{what}: images are (N, H, W), (N, H, W, C) or (N, C, H, W), C of 1, 3 or 4; got {array.shape}")
-    if array.dtype.kind not in "uif" or array.dtype.itemsize > 4 and array.dtype.kind != "f":
+        raise DataError(
+            f"{what}: images are (N, H, W), (N, H, W, C) or (N, C, H, W), C of 1, 3 or 4; got {array.shape}"
+        )
+    if array.dtype.kind not in "uif" or (array.dtype.itemsize > 4 and array.dtype.kind != "f"):
         raise DataError(f"{what}: images of {array.dtype}; expected uint8, uint16 or floats in [0, 1]")
     try:
         pixels = array if array.dtype == np.uint8 else _as_bytes(array)

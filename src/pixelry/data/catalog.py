@@ -38,8 +38,21 @@ class Download:
     classes: tuple[str, ...] = ()
 
 
-IDX_FILES = "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
-CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+IDX_FILES = (
+    "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
+)
+CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 DOWNLOADS = {
     "mnist": Download("MNIST", "handwritten digits, 28x28 grey, 60,000 + 10,000", "MNIST/raw", IDX_FILES, "idx"),
@@ -98,7 +111,11 @@ def _load(source: Any, format: str | None) -> Dataset:
         return dataset_from_arrays(source)
     if isinstance(source, tuple) and len(source) == 2:
         return dataset_from_arrays({"train": source})
-    if hasattr(source, "__len__") and hasattr(source, "__getitem__") and not isinstance(source, np.ndarray | torch.Tensor):
+    if (
+        hasattr(source, "__len__")
+        and hasattr(source, "__getitem__")
+        and not isinstance(source, np.ndarray | torch.Tensor)
+    ):
         return dataset_from_torch(source)
     raise UsageError(
         f"cannot read a data set from {type(source).__name__}; give a name, a path, (images, labels), "

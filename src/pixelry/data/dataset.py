@@ -144,8 +144,7 @@ class Split:
     def __getitem__(self, index: int) -> Sample:
         """Return a sample: the image as a tv_tensor (C, H, W) uint8, and each of its targets."""
         targets = {
-            name: int(values[index]) if name == "label" else values[index]
-            for name, values in self.targets.items()
+            name: int(values[index]) if name == "label" else values[index] for name, values in self.targets.items()
         }
         return {"image": tv_tensors.Image(self.images[index]), **targets}
 
@@ -184,7 +183,7 @@ class Split:
         for values in (self.images, *(self.targets[name] for name in sorted(self.targets))):
             if isinstance(values, Tensor):
                 hasher.update(str(tuple(values.shape)).encode())
-                hasher.update(values.contiguous().numpy())
+                hasher.update(values.contiguous().numpy().data)
             elif isinstance(values, FileImages):
                 for i in range(len(values)):
                     hasher.update(values.digest(i))

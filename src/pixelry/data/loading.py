@@ -116,8 +116,9 @@ def native_size(split: Split) -> tuple[int, int] | None:
             if len(sizes) > 1:
                 return None
         return sizes.pop() if sizes else None
-    sizes = {tuple(images[i].shape[-2:]) for i in range(min(len(images), 64))}
-    return sizes.pop() if len(sizes) == 1 else None  # type: ignore[return-value]
+    shapes = {images[i].shape for i in range(min(len(images), 64))}
+    sizes = {(int(shape[-2]), int(shape[-1])) for shape in shapes}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 class SeededBatches:
@@ -133,7 +134,14 @@ class SeededBatches:
     """
 
     def __init__(
-        self, count: int, batch: int, *, seed: int | None = None, start: int = 0, rank: int = 0, world: int = 1
+        self,
+        count: int,
+        batch: int,
+        *,
+        seed: int | None = None,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.count, self.seed, self.rank, self.world = count, seed, rank, world
         # Fewer samples than a batch: the batch is all of them.
@@ -229,7 +237,7 @@ def make_loader(split: Split, batches: SeededBatches, *, workers: int | None = N
     count = (os.cpu_count() or 1) if workers is None else workers
     return DataLoader(
         _Samples(split),
-        batch_sampler=batches,  # type: ignore[arg-type]  # an iterable of index lists is all that is asked of it
+        batch_sampler=batches,
         num_workers=count,
         persistent_workers=count > 0,
         collate_fn=partial(_collate),

@@ -105,9 +105,7 @@ def process(
     return BatchResult(tuple(written), tuple(failed))
 
 
-def inspect_files(
-    files: Files, *, jobs: int | None = None, on_progress: Progress | None = None
-) -> InfoResult:
+def inspect_files(files: Files, *, jobs: int | None = None, on_progress: Progress | None = None) -> InfoResult:
     """Return what image files hold: format, mode, shape, dtype, size and the range of their values.
 
     Args:
@@ -195,9 +193,7 @@ def _plan(files: Mapping[Path, Path], out: Path, suffix: str | None, overwrite: 
     if existing and not overwrite:
         others = f" and {len(existing) - 1:,} more files" if len(existing) > 1 else ""
         verb = "exist" if others else "exists"
-        raise ExistsError(
-            f"{existing[0]}{others} {verb} already; choose another folder, or overwrite (--overwrite)"
-        )
+        raise ExistsError(f"{existing[0]}{others} {verb} already; choose another folder, or overwrite (--overwrite)")
     return targets
 
 

@@ -68,9 +68,7 @@ def _walk(folder: Path, recursive: bool) -> set[Path]:
 
 def _is_inner(root: Path, name: str) -> bool:
     child = root / name
-    return not name.startswith(".") and not (
-        child.is_symlink() and root.resolve().is_relative_to(child.resolve())
-    )
+    return not name.startswith(".") and not (child.is_symlink() and root.resolve().is_relative_to(child.resolve()))
 
 
 def _is_image(path: Path) -> bool:

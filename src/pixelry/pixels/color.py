@@ -108,9 +108,7 @@ def blend_alpha(image: Image, *, background: float = 1.0) -> Image:
     if not 0 <= background <= 1:
         raise UsageError(f"background is {background}; expected 0 (black) to 1 (white)")
     if image.dtype.type not in RANGED:
-        raise ImageError(
-            f"alpha of dtype {image.dtype} has no known range; expected uint8, uint16 or floats in [0, 1]"
-        )
+        raise ImageError(f"alpha of dtype {image.dtype} has no known range; expected uint8, uint16 or floats in [0, 1]")
     top = 1.0 if image.dtype.kind in "fb" else float(np.iinfo(image.dtype).max)
     scaled = check_range(image, low=0.0).astype(np.float64) / top
     rgba = scaled if image.shape[2] == 4 else scaled[..., [0, 0, 0, 1]]

@@ -243,9 +243,7 @@ def _check_segments(data: bytes, page: Any, name: str, max_pixels: int) -> None:
     if page.is_tiled:
         check_size(page.tilewidth, page.tilelength, f"a tile of {name}", max_pixels)
         values = page.tilewidth * page.tilelength * page.samplesperpixel
-    start: Any = {8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor}.get(
-        page.compression
-    )
+    start: Any = {8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor}.get(page.compression)
     limit = values * page.dtype.itemsize + SLACK
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if start is not None and len(start().decompress(data[offset : offset + count], limit + 1)) > limit:
@@ -257,9 +255,7 @@ def _needs_codec(page: Any) -> bool:
     import tifffile
 
     try:
-        return page.compression not in (1, None) and not callable(
-            tifffile.TIFF.DECOMPRESSORS[page.compression]
-        )
+        return page.compression not in (1, None) and not callable(tifffile.TIFF.DECOMPRESSORS[page.compression])
     except KeyError:
         return True
 

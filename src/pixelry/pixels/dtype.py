@@ -56,8 +56,7 @@ def check_finite(image: Image) -> Image:
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         bad = int((~np.isfinite(image)).sum())
         raise ImageError(
-            f"{bad:,} of {image.size:,} values are NaN or infinite; replace them first, e.g. with "
-            "numpy.nan_to_num"
+            f"{bad:,} of {image.size:,} values are NaN or infinite; replace them first, e.g. with numpy.nan_to_num"
         )
     return image
 

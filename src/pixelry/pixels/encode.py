@@ -39,9 +39,7 @@ def format_of(path: Path) -> str:
     try:
         return FORMATS[path.suffix.lower()]
     except KeyError:
-        raise UsageError(
-            f"{path} has the suffix '{path.suffix}'; expected one of {', '.join(FORMATS)}"
-        ) from None
+        raise UsageError(f"{path} has the suffix '{path.suffix}'; expected one of {', '.join(FORMATS)}") from None
 
 
 def encode_image(image: Image, *, format: str, quality: int = 95) -> bytes:
@@ -84,9 +82,7 @@ def _storable(image: Image, form: str) -> Image:
     if image.dtype == np.uint8 or (image.dtype == np.uint16 and form == "PNG"):
         return image
     if image.dtype.kind in "if" and image.min() < 0:
-        raise ImageError(
-            f"{form} holds no negative values, and the smallest is {image.min():g}; TIFF holds them"
-        )
+        raise ImageError(f"{form} holds no negative values, and the smallest is {image.min():g}; TIFF holds them")
     return as_ubyte(image)
 
 

@@ -211,8 +211,7 @@ def pad(
         height, across = _pair(0 if shape is None else shape, "shape")
         if height < rows or across < columns:
             raise ImageError(
-                f"an image of {rows} x {columns} pixels does not fit into {height} x {across}; resize or "
-                "crop it first"
+                f"an image of {rows} x {columns} pixels does not fit into {height} x {across}; resize or crop it first"
             )
         widths = [((n - s) // 2, n - s - (n - s) // 2) for n, s in ((height, rows), (across, columns))]
     return _padded(image, [*widths, (0, 0)][: image.ndim], mode, value)

@@ -139,9 +139,7 @@ def _read(source: Source, max_pixels: int | None) -> tuple[Decoded, int]:
 def _limit() -> int:
     text = os.environ.get(MAX_PIXELS_VARIABLE, "").replace("_", "")
     if text and not text.isdigit():
-        raise UsageError(
-            f"{MAX_PIXELS_VARIABLE} is '{text}'; expected a number of pixels such as {MAX_PIXELS}"
-        )
+        raise UsageError(f"{MAX_PIXELS_VARIABLE} is '{text}'; expected a number of pixels such as {MAX_PIXELS}")
     return int(text) if text else MAX_PIXELS
 
 
@@ -151,9 +149,7 @@ def _bytes_of(path: Path) -> bytes:
     except FileNotFoundError:
         raise ImageError(f"there is no file {path}{_nearest(path)}") from None
     except IsADirectoryError:
-        raise ImageError(
-            f"{path} is a folder; expected an image file (ImageCollection reads folders)"
-        ) from None
+        raise ImageError(f"{path} is a folder; expected an image file (ImageCollection reads folders)") from None
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}") from None
 
@@ -198,9 +194,7 @@ def write_image(path: str | Path, image: Image, *, overwrite: bool = False, qual
     if path.is_dir():
         raise ImageError(f"{path} is a folder; expected the name of a file")
     if not overwrite and path.exists():
-        raise ExistsError(
-            f"{path} exists; choose another name, or overwrite it with overwrite=True (--overwrite)"
-        )
+        raise ExistsError(f"{path} exists; choose another name, or overwrite it with overwrite=True (--overwrite)")
     try:
         data = encode_image(image, format=form, quality=quality)
     except ImageError as error:

@@ -135,9 +135,7 @@ def _noisy(image: Image, seed: Seed, mode: str, **options: float) -> Image:
 
     check_range(check_image(image), low=0.0)
     if image.dtype.kind not in "uf":
-        raise ImageError(
-            f"noise takes uint8, uint16 or floats in [0, 1], not {image.dtype}; convert with as_float"
-        )
+        raise ImageError(f"noise takes uint8, uint16 or floats in [0, 1], not {image.dtype}; convert with as_float")
     if isinstance(seed, int) and seed < 0:
         raise UsageError(f"seed is {seed}; expected 0 or more")
     colors = image[..., :-1] if has_alpha(image) else image

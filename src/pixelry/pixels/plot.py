@@ -83,9 +83,7 @@ def _drawn(
         row, column = divmod(number, columns)
         top, left = GAP + row * (height + GAP), GAP + column * (side + GAP)
         pen.rectangle((left, top, left + side - 1, top + tallest - 1), fill=CELL)
-        sheet.paste(
-            thumbnail, (left + (side - thumbnail.width) // 2, top + (tallest - thumbnail.height) // 2)
-        )
+        sheet.paste(thumbnail, (left + (side - thumbnail.width) // 2, top + (tallest - thumbnail.height) // 2))
         for below, text in enumerate(texts[number].split("\n") if texts else ()):
             middle = (left + side / 2, top + tallest + 4 + below * line)
             pen.text(middle, _shortened(text, side, font), fill=INK, font=font, anchor="ma")

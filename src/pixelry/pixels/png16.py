@@ -37,9 +37,7 @@ def read_deep_color(data: bytes) -> NDArray[np.uint16]:
     if raw.startswith("LA"):
         # Two samples of two bytes have the size of one RGBA pixel.
         return _decode(data, "RGBA").view(">u2").astype(np.uint16)
-    high, low = (
-        _decode(data, f"{raw.partition(';')[0]};{part}").astype(np.uint16) for part in ("16B", "16L")
-    )
+    high, low = (_decode(data, f"{raw.partition(';')[0]};{part}").astype(np.uint16) for part in ("16B", "16L"))
     return np.left_shift(high, 8, dtype=np.uint16) | low
 
 

@@ -81,11 +81,7 @@ def ssim(
             "or a smaller window"
         )
     # The paper's own settings go together: Gaussian weights, and covariances over all weights.
-    how = (
-        {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-        if gaussian
-        else {"win_size": window}
-    )
+    how = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False} if gaussian else {"win_size": window}
     channels = -1 if image.ndim == 3 else None
     return float(structural_similarity(reference, image, data_range=span, channel_axis=channels, **how))
 
@@ -94,13 +90,10 @@ def _data_range(image: Image, reference: Image, given: float | None) -> float:
     check_image(image)
     check_image(reference, name="the reference")
     if image.shape != reference.shape:
-        raise ImageError(
-            f"the image has shape {image.shape} and the reference {reference.shape}; expected the same"
-        )
+        raise ImageError(f"the image has shape {image.shape} and the reference {reference.shape}; expected the same")
     if image.dtype != reference.dtype:
         raise ImageError(
-            f"the image has dtype {image.dtype} and the reference {reference.dtype}; convert one, e.g. with "
-            "as_float"
+            f"the image has dtype {image.dtype} and the reference {reference.dtype}; convert one, e.g. with as_float"
         )
     if given is not None:
         check_finite(image)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
@@ -20,6 +22,7 @@ from pixelry.tasks.base import Batch, Evaluator, Findings, Picture, Table
 
 ECE_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 MISTAKES = 32
+TEMPERATURE_LIMIT = 20.0
 
 
 class ClassifyEvaluator(Evaluator):
@@ -27,22 +30,23 @@ class ClassifyEvaluator(Evaluator):
 
     Args:
         classes: K class names.
+        temperature: Logits are divided by it.
     """
 
     full_state_update = False
-    probabilities: list[Tensor]
+    logits: list[Tensor]
     labels: list[Tensor]
     indices: list[Tensor]
 
-    def __init__(self, classes: tuple[str, ...]) -> None:
+    def __init__(self, classes: tuple[str, ...], temperature: float = 1.0) -> None:
         super().__init__()
-        self.classes = classes
-        for state in ("probabilities", "labels", "indices"):
+        self.classes, self.temperature = classes, temperature
+        for state in ("logits", "labels", "indices"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
     def update(self, output: Tensor, batch: Batch) -> None:
         """Take logits (B, K) and the batch's "label" and "index", both (B,)."""
-        self.probabilities.append(output.float().softmax(1))
+        self.logits.append(output.float())
         self.labels.append(batch["label"])
         self.indices.append(batch["index"])
 
@@ -84,7 +88,7 @@ class ClassifyEvaluator(Evaluator):
                 "Reliability",
                 reliability_figure(probabilities.max(1).values.numpy(), (predicted == labels).numpy(), ECE_BINS),
                 "Of the images to which the model gives a probability, how many are right: on the diagonal it can be "
-                "taken at its word, below it the model is too sure. The bars show how many images stand behind a point.",
+                "taken at its word, below it it is too sure. The bars show how many images stand behind a point.",
             ),
         ]
         mistakes = self._mistakes(split, probabilities, predicted, labels, indices)
@@ -97,11 +101,25 @@ class ClassifyEvaluator(Evaluator):
     def _gathered(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return probabilities (N, K), labels (N,) and indices (N,), in the order of the split."""
         # A list before processes are joined, one tensor after: torchmetrics' cat states are both.
-        probabilities, labels, indices = (
-            dim_zero_cat(state).cpu() for state in (self.probabilities, self.labels, self.indices)
-        )
+        # A list before processes are joined, one tensor after: torchmetrics' cat states are both.
+        logits, labels, indices = (dim_zero_cat(state).cpu() for state in (self.logits, self.labels, self.indices))
         order = indices.argsort()
-        return probabilities[order], labels[order], indices[order]
+        return (logits[order] / self.temperature).softmax(1), labels[order], indices[order]
+
+    def best_temperature(self) -> float:
+        """Return the temperature at which the gathered labels are most probable (Guo et al. 2017, section 4.2).
+
+        One imagined image of random label is spread over the N real ones, as in Laplace's rule of succession: where
+        every answer is right, likelihood alone would ask for infinite certainty.
+        """
+        logits, labels = dim_zero_cat(self.logits).cpu().double(), dim_zero_cat(self.labels).cpu()
+        imagined = 1 / (len(labels) + 1)
+
+        def loss(log_temperature: float) -> float:
+            return float(F.cross_entropy(logits / math.exp(log_temperature), labels, label_smoothing=imagined))
+
+        limit = math.log(TEMPERATURE_LIMIT)
+        return math.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x)
 
     def _per_class(self, predicted: Tensor, labels: Tensor, average: str | None = None) -> Any:
         return precision_recall_fscore_support(

@@ -104,6 +104,13 @@ class Task(Protocol):
         """Return an empty evaluator."""
         ...
 
+    def calibrated(self, evaluator: Evaluator) -> Task:
+        """Return the task with what it fits to the validation split after training, such as a temperature.
+
+        The evaluator, filled on that split, is brought up to date; a task that fits nothing returns itself.
+        """
+        ...
+
     def decode(self, output: Tensor, sources: list[Source], names: list[str]) -> list[Result]:
         """Turn a batch of outputs into one typed result an image."""
         ...

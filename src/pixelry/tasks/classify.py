@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 from pixelry.data.dataset import Dataset, require_labels
 from pixelry.errors import UsageError
 from pixelry.tasks._classify_metrics import ClassifyEvaluator
-from pixelry.tasks.base import Batch, Source
+from pixelry.tasks.base import Batch, Evaluator, Source
 from pixelry.types import Labels
 
 
@@ -29,12 +29,16 @@ class Classify:
         mixup: Beta parameter with which pairs of images are blended, 0 for none (Zhang et al. 2018).
         cutmix: Beta parameter with which rectangles are exchanged, 0 for none (Yun et al. 2019). With both set,
             each step draws one of the two.
+        temperature: Logits are divided by it before they become probabilities (Guo et al. 2017). Training fits it to
+            the validation split when all else is done: label smoothing and mixing make a network less sure, and long
+            training surer, than it has a right to be.
     """
 
     classes: tuple[str, ...]
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    temperature: float = field(default=1.0, metadata={"fitted": True})
 
     name: ClassVar[str] = "classify"
     phases: ClassVar[tuple[str, ...]] = ("main",)
@@ -46,6 +50,8 @@ class Classify:
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise UsageError(f"label_smoothing is {self.label_smoothing}; it must be at least 0 and below 1")
+        if not (0 < self.temperature < float("inf")):
+            raise UsageError(f"temperature is {self.temperature}; it must be above 0")
         for name in ("mixup", "cutmix"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more, such as 0.2")
@@ -95,11 +101,17 @@ class Classify:
 
     def evaluator(self) -> ClassifyEvaluator:
         """Return an empty evaluator."""
-        return ClassifyEvaluator(self.classes)
+        return ClassifyEvaluator(self.classes, self.temperature)
+
+    def calibrated(self, evaluator: Evaluator) -> Classify:
+        """Return the task with its temperature fitted to what an evaluator gathered, which then uses it too."""
+        assert isinstance(evaluator, ClassifyEvaluator)
+        evaluator.temperature = evaluator.best_temperature()
+        return dataclasses.replace(self, temperature=evaluator.temperature)
 
     def decode(self, output: Tensor, sources: list[Source], names: list[str]) -> list[Labels]:
         """Turn logits (B, K) into one `Labels` an image."""
-        scores = output.float().softmax(1).cpu().numpy().astype(np.float32)
+        scores = (output.float() / self.temperature).softmax(1).cpu().numpy().astype(np.float32)
         return [
             Labels(scores=row, classes=self.classes, name=name, source=source)
             for row, source, name in zip(scores, sources, names, strict=True)

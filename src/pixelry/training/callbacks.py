@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from pixelry.data.dataset import Split
 from pixelry.errors import DataError
+from pixelry.training.clock import rate_factor
 from pixelry.training.evaluate import evaluate_network
 from pixelry.training.module import TrainingModule
 
@@ -27,7 +28,10 @@ Row = dict[str, Any]
 
 # Validation takes at most about a tenth of a run.
 VALIDATION_SHARE = 0.1
+# A curve of more points says no more.
+VALIDATION_PART = 0.02
 LOG_SECONDS = 5.0
+LINE_SECONDS = 10.0
 
 
 def _ours(module: LightningModule) -> TrainingModule:
@@ -71,12 +75,11 @@ class MetricsLog(Callback):
 
     def write(self, trainer: Trainer, module: TrainingModule, values: Row) -> None:
         """Add a row and rewrite the file (a run has few rows, and their columns grow)."""
-        group = trainer.optimizers[0].param_groups[0]
         row = {
             "step": module.step,
             "seconds": round(module.clock.elapsed, 3),
             "progress": round(module.clock.progress(module.step), 6),
-            "lr": group["lr"],
+            "lr": module.recipe.lr * rate_factor(module.recipe, module.clock.progress(module.step)),
             **values,
         }
         self.rows.append(row)
@@ -115,24 +118,28 @@ class Validate(Callback):
 
     Args:
         split: Prepared validation images.
-        log: Where the figures go.
+        metrics: Where the figures go.
         patience: Validations without a better score before the run ends; 0 never ends it.
     """
 
-    def __init__(self, split: Split, log: MetricsLog, *, patience: int = 0) -> None:
-        self.split, self.log, self.patience = split, log, patience
+    def __init__(self, split: Split, metrics: MetricsLog, *, patience: int = 0) -> None:
+        self.split, self.metrics, self.patience = split, metrics, patience
         self.best: tuple[float, dict[str, torch.Tensor]] | None = None
         self.misses = 0
         self.latest: dict[str, float] = {}
-        self._seconds, self._finished = 0.0, -math.inf
+        self._seconds, self._finished, self._progress = 0.0, -math.inf, -math.inf
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = _ours(pl_module)
         pause = time.perf_counter() - self._finished
+        progress = module.clock.progress(module.step)
         if not self.patience and (
-            pause * VALIDATION_SHARE < self._seconds or module.clock.progress(module.step) >= 1
+            pause * VALIDATION_SHARE < self._seconds
+            or progress - self._progress < VALIDATION_PART
+            or progress >= 1  # the fit function evaluates the finished network itself
         ):
-            return  # the fit function evaluates the finished network itself
+            return
+        self._progress = progress
         start = time.perf_counter()
         evaluator = evaluate_network(
             module.result,
@@ -145,7 +152,7 @@ class Validate(Callback):
         self.latest = evaluator.compute()
         self._finished = time.perf_counter()
         self._seconds = self._finished - start
-        self.log.write(trainer, module, {f"val_{name}": value for name, value in self.latest.items()})
+        self.metrics.write(trainer, module, {f"val_{name}": value for name, value in self.latest.items()})
         if self.patience:
             self._judge(trainer, module)
 
@@ -234,6 +241,7 @@ class ProgressBar(Callback):
         )
         self._first_step = 0
         self._shown: dict[str, float] = {}
+        self._said = time.perf_counter()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = _ours(pl_module)
@@ -250,9 +258,10 @@ class ProgressBar(Callback):
         facts = f"step {module.step:,}  loss {float(module.loss):.4f}  {speed:,.0f} images/s"
         if self.validate and (latest := self.validate.latest):
             facts += f"  val {module.task.monitor} {latest[module.task.monitor]:.4f}"
-            if self.bar.disable and latest is not self._shown:
-                self.console.print(f"{progress:4.0%}  {facts}", highlight=False)
-                self._shown = latest
+            now = time.perf_counter()
+            if self.bar.disable and latest is not self._shown and now - self._said >= LINE_SECONDS:
+                self.console.print(f"{progress:4.0%}  {facts}", highlight=False, soft_wrap=True)
+                self._shown, self._said = latest, now
         self.bar.update(self.task, completed=progress, left=_time_left(module, progress), facts=facts)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -263,7 +272,7 @@ class ProgressBar(Callback):
 
 
 def _time_left(module: TrainingModule, progress: float) -> str:
-    if not 0 < progress:
+    if not progress > 0:
         return "…"
     seconds = int(module.clock.elapsed * (1 - progress) / progress)
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +39,14 @@ from pixelry.training.speed import FORMATS, FastPath, choose_fast_path
 STATISTICS_IMAGES = 10_000
 CHECKPOINT = Path("checkpoints/last.ckpt")
 METRICS = Path("metrics.csv")
+# Lightning's remarks that are of no use here: data in memory needs no workers, a run by our own clock no limit of
+# epochs, and what Lightning itself calls that torch has deprecated is not the user's affair.
+QUIET = (
+    ".*does not have many workers.*",
+    ".*max_epochs.*",
+    ".*is smaller than the logging interval.*",
+    ".*isinstance.treespec, LeafSpec.*",
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Fit:
 
     Attributes:
         network: In evaluation mode, on the CPU, float32.
+        task: With what it fits to the validation split.
         steps: Steps taken in all sittings.
         epochs: Passes over the training set.
         seconds: Of training in all sittings.
@@ -58,6 +66,7 @@ class Fit:
     """
 
     network: nn.Module
+    task: Task
     steps: int
     epochs: float
     seconds: float
@@ -193,8 +202,7 @@ def _make_trainer(config: RunConfig, callbacks: list[Any], folder: Path) -> Trai
 
 def _run(trainer: Trainer, module: TrainingModule) -> None:
     with warnings.catch_warnings():
-        # Data in memory needs no workers, and a run of our own clock needs no epoch limit.
-        for message in (".*does not have many workers.*", ".*max_epochs.*", ".*is smaller than the logging interval.*"):
+        for message in QUIET:
             warnings.filterwarnings("ignore", message=message)
         module.train()
         trainer.fit(module)
@@ -214,18 +222,19 @@ def _finish(
     if validate and validate.best:
         network.load_state_dict(validate.best[1])
     network = network.to("cpu").eval().requires_grad_(True)
-    evaluator = None
-    history = log.series(f"val_{module.task.monitor}")
+    evaluator, task = None, module.task
     if val is not None:
-        evaluator = evaluate_network(network, module.task, val, memory_format=module.memory_format)
-        history.append((module.clock.elapsed, evaluator.compute()[module.task.monitor]))
+        evaluator = evaluate_network(network, task, val, memory_format=module.memory_format)
+        task = task.calibrated(evaluator)
+        log.write(trainer, module, {f"val_{name}": value for name, value in evaluator.compute().items()})
     return Fit(
         network=network,
+        task=task,
         steps=module.step,
         epochs=module.step / steps_per_epoch,
         seconds=module.clock.elapsed,
         evaluator=evaluator,
-        history=history,
+        history=log.series(f"val_{task.monitor}"),
         interrupted=interrupted,
         is_main=trainer.is_global_zero,
     )
@@ -246,6 +255,3 @@ def fit_normalization(network: nn.Module, train: Split, *, seed: int = 0) -> Non
         images = torch.stack([train.images[int(i)] for i in chosen[:256]])
     for layer in layers:
         layer.fit(images.float() / 255)
-
-
-Say = Callable[[str], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -54,7 +55,7 @@ class TrainingModule(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.network = cast(nn.Module, network.to(memory_format=memory_format))  # type: ignore[call-overload]
+        self.network = network.to(memory_format=memory_format)
         self.average = self._make_average(recipe) if recipe.ema else None
         self.task, self.recipe, self.clock, self.augment = task, recipe, clock, augment
         self.memory_format, self.seed, self.freeze_until = memory_format, seed, freeze
@@ -67,7 +68,7 @@ class TrainingModule(LightningModule):
         self._frozen = False
 
     def _make_average(self, recipe: Recipe) -> AveragedModel:
-        def blend(averages: list[Tensor], currents: list[Tensor], count: Tensor | int) -> None:
+        def blend(averages: Sequence[Tensor], currents: Sequence[Tensor], count: Tensor | int) -> None:
             weight = 1 - average_decay(recipe, int(count) + 1)
             for average, current in zip(averages, currents, strict=True):
                 if average.is_floating_point():
@@ -80,13 +81,11 @@ class TrainingModule(LightningModule):
     @property
     def result(self) -> nn.Module:
         """The network to evaluate and to keep: the average where there is one."""
-        return cast(nn.Module, self.average.module) if self.average is not None and self.step else self.network
+        return self.average.module if self.average is not None and self.step else self.network
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return one optimiser a phase."""
-        return [
-            make_optimizer(self.task.parameters(self.network, phase), self.recipe) for phase in self.task.phases
-        ]
+        return [make_optimizer(self.task.parameters(self.network, phase), self.recipe) for phase in self.task.phases]
 
     def on_fit_start(self) -> None:
         """Hand a resumed run's states to its optimisers, and start the clock."""
@@ -112,7 +111,7 @@ class TrainingModule(LightningModule):
             optimizer.zero_grad()
             self.manual_backward(losses["loss"])
             if self.recipe.clip:
-                self.clip_gradients(optimizer, self.recipe.clip, "norm")
+                self.clip_gradients(optimizer.optimizer, self.recipe.clip, "norm")
             optimizer.step()
             self.loss = losses["loss"].detach()
         self.step += 1
@@ -178,9 +177,7 @@ def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": vectors, "weight_decay": 0.0},
     ]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True
-        )
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
 
 

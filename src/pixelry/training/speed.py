@@ -60,9 +60,7 @@ def choose_fast_path(network: nn.Module, task: Task, batch: Batch, *, accelerato
     if accelerator != "cpu":
         bf16 = accelerator == "cuda" and torch.cuda.is_bf16_supported()
         return FastPath("bf16-mixed" if bf16 else "32-true", "channels_last", f"the usual on {accelerator}")
-    batch = {
-        name: value[:MEASURED_IMAGES] if isinstance(value, Tensor) else value for name, value in batch.items()
-    }
+    batch = {name: value[:MEASURED_IMAGES] if isinstance(value, Tensor) else value for name, value in batch.items()}
     file = cache_dir() / "fast_path" / f"{_fingerprint(key, tuple(batch['image'].shape))}.json"
     try:
         return FastPath(**json.loads(file.read_text(encoding="utf-8")))
@@ -74,7 +72,13 @@ def choose_fast_path(network: nn.Module, task: Task, batch: Batch, *, accelerato
 
 
 def _fingerprint(key: str, shape: tuple[int, ...]) -> str:
-    machine = (platform.processor(), platform.machine(), platform.node(), torch.get_num_threads(), torch.__version__)
+    machine = (
+        platform.processor(),
+        platform.machine(),
+        platform.node(),
+        torch.get_num_threads(),
+        torch.__version__,
+    )
     return hashlib.blake2b(repr((machine, key, shape)).encode(), digest_size=12).hexdigest()
 
 
@@ -105,7 +109,7 @@ def _steps(
     network: nn.Module, task: Task, batch: Batch, precision: str, memory_format: torch.memory_format
 ) -> tuple[float, Tensor, float]:
     """Return loss, flat gradient and the seconds of the faster of two warm steps."""
-    twin = copy.deepcopy(network).to(memory_format=memory_format)  # type: ignore[call-overload]
+    twin = copy.deepcopy(network).to(memory_format=memory_format)
     images = batch["image"].float().div(255).contiguous(memory_format=memory_format)
     durations = []
     with torch.random.fork_rng(devices=[]):
@@ -118,7 +122,7 @@ def _steps(
                     (task.losses(twin, {**batch, "image": images}, phase)["loss"] for phase in task.phases),
                     torch.zeros(()),
                 )
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             durations.append(time.perf_counter() - start)
     gradient = torch.cat([p.grad.flatten().float() for p in twin.parameters() if p.grad is not None])
     return float(loss.detach()), gradient, min(durations[1:])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from pixelry.errors import ModelError, UsageError
+from pixelry.networks.blocks import Normalize
 from pixelry.training.module import head_of
 
 
@@ -80,11 +81,7 @@ def transfer(network: nn.Module, state: dict[str, Tensor], source: str) -> list[
 
 def _sums_to(found: Tensor, wanted: Tensor) -> bool:
     """Whether `found` are filters over three channels where `wanted` are the same over one."""
-    return (
-        wanted.ndim == 4
-        and found.shape == (wanted.shape[0], 3, *wanted.shape[2:])
-        and wanted.shape[1] == 1
-    )
+    return wanted.ndim == 4 and found.shape == (wanted.shape[0], 3, *wanted.shape[2:]) and wanted.shape[1] == 1
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -115,11 +112,8 @@ def _download(name: str) -> dict[str, Tensor]:
     return state
 
 
-def _imagenet_statistics(normalize: nn.Module) -> None:
+def _imagenet_statistics(normalize: Normalize) -> None:
     """Set the input standardisation that torchvision's weights were trained with."""
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    channels = normalize.mean.shape[0]
-    if channels == 1:
-        mean, std = (sum(mean) / 3,), (sum(std) / 3,)
-    for buffer, values in ((normalize.mean, mean), (normalize.std, std)):
+    for buffer, colors in ((normalize.mean, (0.485, 0.456, 0.406)), (normalize.std, (0.229, 0.224, 0.225))):
+        values = colors if len(buffer) == 3 else (sum(colors) / 3,)
         buffer.copy_(buffer.new_tensor(values).view_as(buffer))

@@ -30,14 +30,15 @@ class _Array:
     """Stands for numpy.ndarray: keeps shape, dtype and bytes."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.shape: tuple[int, ...]
         _, self.shape, self.dtype, self.columns_first, self.content = state
 
     def array(self) -> np.ndarray:
         if not isinstance(self.dtype, _Dtype) or self.dtype.code not in ("u1", "|u1"):
             raise DataError("has an array that is not of bytes")
         content = self.content.encode("latin-1") if isinstance(self.content, str) else self.content
-        order = "F" if self.columns_first else "C"
-        return np.frombuffer(bytearray(content), np.uint8).reshape(self.shape, order=order)
+        flat = np.frombuffer(bytearray(content), np.uint8)
+        return flat.reshape(self.shape, order="F" if self.columns_first else "C")
 
 
 def _make_array(*arguments: Any) -> _Array:

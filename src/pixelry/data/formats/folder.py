@@ -26,9 +26,7 @@ def read(path: Path) -> Dataset:
         DataError: There are no images.
     """
     roots = _roots(path)
-    files = {
-        split: {folder.name: image_files(folder) for folder in subfolders(root)} for split, root in roots.items()
-    }
+    files = {split: {folder.name: image_files(folder) for folder in subfolders(root)} for split, root in roots.items()}
     found = {name for by_class in files.values() for name, members in by_class.items() if members}
     if not found:
         raise DataError(f"{path} has no images in its folders; expected {LOOKS_FOR}")

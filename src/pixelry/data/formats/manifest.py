@@ -11,7 +11,9 @@ from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.data.formats._shared import label_classes, split_of
 from pixelry.errors import DataError
 
-LOOKS_FOR = "a list: a .csv or .jsonl file (or metadata.csv, manifest.jsonl in a folder) with image, label and maybe split"
+LOOKS_FOR = (
+    "a list: a .csv or .jsonl file (or metadata.csv, manifest.jsonl in a folder) with image, label and maybe split"
+)
 SUFFIXES = (".csv", ".jsonl", ".ndjson")
 NAMES = ("manifest", "metadata")
 IMAGE_KEYS = ("image", "file_name", "filename", "file", "path", "image_path")
@@ -40,9 +42,10 @@ def read(path: Path) -> Dataset:
     members: dict[str, list[int]] = {}
     for place, (_, (_, _, split)) in enumerate(rows):
         members.setdefault(split, []).append(place)
-    splits = {
+    names = ("train", "val", "test")
+    splits: dict[str, Split] = {
         split: Split(FileImages([rows[i][1][0] for i in members[split]]), {"label": labels[members[split]]})
-        for split in ("train", "val", "test")
+        for split in names
         if split in members
     }
     return Dataset(path.stem if path.is_file() else path.name, splits, classes, "manifest", str(path))
@@ -65,7 +68,10 @@ def _rows(file: Path) -> Iterator[tuple[int, Row]]:
     if file.suffix.lower() == ".csv":
         reader = csv.DictReader(lines)
         for row in reader:
-            yield reader.line_num, {key.strip(): (value or "") for key, value in row.items() if isinstance(key, str)}
+            yield (
+                reader.line_num,
+                {key.strip(): (value or "") for key, value in row.items() if isinstance(key, str)},
+            )
         return
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -94,6 +100,4 @@ def _value(file: Path, line: int, row: Row, keys: tuple[str, ...]) -> str:
     for key in keys:
         if value := row.get(key, "").strip():
             return value
-    raise DataError(
-        f"{file}, line {line} has no value under {', '.join(keys)} (it has: {', '.join(row) or 'nothing'})"
-    )
+    raise DataError(f"{file}, line {line} has no value under {', '.join(keys)} (it has: {', '.join(row) or 'nothing'})")
