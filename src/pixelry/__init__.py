@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pixelry.errors import PixelryError
     from pixelry.model import Model, load_model
     from pixelry.pixels import ImageCollection, read_image, write_image
-    from pixelry.tour import tour
     from pixelry.types import Labels
 
 __version__ = "0.1.0"
@@ -34,7 +33,6 @@ _HOME = {
     "evaluate": "api",
     "predict": "api",
     "list_networks": "api",
-    "tour": "tour",
     "load_dataset": "data.catalog",
     "check_dataset": "data.check",
     "Dataset": "data.dataset",
@@ -64,7 +62,6 @@ __all__ = [
     "load_model",
     "predict",
     "read_image",
-    "tour",
     "train",
     "write_image",
 ]

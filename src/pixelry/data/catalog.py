@@ -194,6 +194,8 @@ def _path(path: Path, format: str | None) -> Dataset:
         read: Dataset = plugins.formats.load(format).read(path)
         return read
     found = [name for name in plugins.formats.names() if plugins.formats.load(name).recognise(path)]
+    specific = [name for name in found if not getattr(plugins.formats.load(name), "GENERIC", False)]
+    found = specific or found
     if len(found) > 1:
         raise DataError(f"{path} looks like several formats: {', '.join(found)}; say which with --format")
     if not found:

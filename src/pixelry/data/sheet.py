@@ -2,54 +2,107 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
-from pixelry.data.dataset import Dataset, Split
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont
+from torch import Tensor
+
+from pixelry.data.dataset import Dataset
+from pixelry.draw import INK
+from pixelry.errors import UsageError
 from pixelry.pixels import contact_sheet
 
+Picture = NDArray[np.uint8]
+
 MOST_CLASSES = 20
-SMALLEST_CELL, LARGEST_CELL = 56, 112
+SMALLEST_CELL, LARGEST_CELL = 64, 112
+LARGEST_MARGIN = 160
+FONT_SIZE = 14
 
 
-def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8, seed: int = 0) -> NDArray[np.uint8]:
-    """Draw pictures of a split: a row for each class, at most 20 of them; of data without labels any pictures.
+def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8, seed: int = 0) -> Picture:
+    """Draw pictures of a split: a row for each class, with its name and number of images before it.
+
+    Of more than 20 classes, 20 are drawn by lot. A class without images has an empty row. Of data without labels
+    `per_class` rows of any pictures are drawn.
 
     Args:
         dataset: The data.
         split: Which of its splits.
-        per_class: Pictures of each class, chosen by `seed`.
-        seed: Of the choice.
+        per_class: Pictures of each class.
+        seed: Of the choice of classes and pictures.
 
     Returns:
         (H, W, 3) uint8; small pictures are enlarged so that their pixels can be seen.
 
     Raises:
-        UsageError: There is no such split.
+        UsageError: There is no such split, it has no images, or `per_class` is less than 1.
         ImageError: A picture that was chosen cannot be read.
     """
-    chosen, labels = _choose(dataset, dataset[split], per_class, seed)
-    images = [dataset[split].images[i].permute(1, 2, 0).numpy() for i in chosen]
-    side = max((max(image.shape[:2]) for image in images), default=SMALLEST_CELL)
-    cell = int(np.clip(side * max(1, SMALLEST_CELL // side), SMALLEST_CELL, LARGEST_CELL))
-    return contact_sheet(
-        [image[..., 0] if image.shape[2] == 1 else image for image in images],
-        labels=labels or None,
-        columns=per_class,
-        cell=cell,
-    )
+    part = dataset[split]
+    if per_class < 1:
+        raise UsageError(f"per_class is {per_class}; expected 1 or more")
+    if not len(part):
+        raise UsageError(f"split '{split}' of {dataset.name} has no images to show")
+    generator = np.random.default_rng(seed)
+    rows = []
+    if "label" in part.targets:
+        labels = part.labels.numpy()
+        for k in np.sort(generator.permutation(len(dataset.classes))[:MOST_CLASSES]):
+            members = np.flatnonzero(labels == k)
+            chosen = generator.permutation(members)[:per_class]
+            rows.append((f"{dataset.classes[k]}\n{len(members):,}", chosen))
+    else:
+        drawn = generator.permutation(len(part))[: per_class**2]
+        rows += [("", drawn[start : start + per_class]) for start in range(0, len(drawn), per_class)]
+    return _rows([(text, [as_picture(part.images[int(i)]) for i in chosen]) for text, chosen in rows], per_class)
 
 
-def _choose(dataset: Dataset, split: Split, per_class: int, seed: int) -> tuple[list[int], list[str]]:
-    generator = torch.Generator().manual_seed(seed)
-    if "label" not in split.targets:
-        return torch.randperm(len(split), generator=generator)[: per_class * per_class].tolist(), []
-    chosen: list[int] = []
-    labels: list[str] = []
-    for label, name in list(enumerate(dataset.classes))[:MOST_CLASSES]:
-        members = (split.labels == label).nonzero().flatten()
-        some = members[torch.randperm(len(members), generator=generator)[:per_class]].tolist()
-        chosen += some
-        labels += [name] * len(some)
-    return chosen, labels
+def as_picture(pixels: Tensor) -> Picture:
+    """Return uint8 (C, H, W) as (H, W) for one channel, else (H, W, C)."""
+    picture: Picture = pixels.permute(1, 2, 0).numpy()
+    return picture[..., 0] if picture.shape[2] == 1 else picture
+
+
+def _rows(rows: Sequence[tuple[str, list[Picture]]], columns: int) -> Picture:
+    largest = max(max(image.shape[:2]) for _, images in rows for image in images)
+    # A whole multiple of a small image's side fills the cell without a rest.
+    cell = min(LARGEST_CELL, largest * -(-SMALLEST_CELL // largest))
+    nothing = [np.full((1, 1), 255, dtype=np.uint8)]
+    blocks = [(text, contact_sheet(images or nothing, columns=columns, cell=cell)) for text, images in rows]
+    font = ImageFont.load_default(FONT_SIZE)
+    widest = max(font.getlength(line) for text, _ in rows for line in text.split("\n"))
+    return stacked(blocks, margin=min(LARGEST_MARGIN, int(widest) + 24) if widest else 0)
+
+
+def stacked(blocks: Sequence[tuple[str, Picture]], *, margin: int = 0, head: int = 0) -> Picture:
+    """Set pictures one below the other, each with a text.
+
+    Args:
+        blocks: Texts, and pictures (h, w, 3) uint8.
+        margin: Pixels on the left; the texts go there, unless there is a head.
+        head: Pixels above each picture for its text.
+
+    Returns:
+        (H, W, 3) uint8 on white.
+    """
+    width = margin + max(picture.shape[1] for _, picture in blocks)
+    page = PILImage.new("RGB", (width, sum(head + picture.shape[0] for _, picture in blocks)), "white")
+    pen, font, top = ImageDraw.Draw(page), ImageFont.load_default(FONT_SIZE), 0
+    for text, picture in blocks:
+        page.paste(PILImage.fromarray(picture), (margin, top + head))
+        lines = "\n".join(_shortened(line, (width if head else margin) - 16, font) for line in text.split("\n"))
+        pen.text((8, top + (head or picture.shape[0]) / 2), lines, fill=INK, font=font, anchor="lm")
+        top += head + picture.shape[0]
+    return np.array(page)
+
+
+def _shortened(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"

@@ -36,5 +36,11 @@ class Logistic(nn.Module):
 
 
 def build(*, channels: int, size: tuple[int, int], classes: int) -> Logistic:
-    """Build softmax regression for pictures of one size."""
+    """Build softmax regression for pictures of one size.
+
+    Args:
+        channels: 1 or 3.
+        size: (height, width) of the pictures in pixels.
+        classes: Outputs.
+    """
     return Logistic(channels, size, classes)

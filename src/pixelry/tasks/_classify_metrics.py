@@ -31,6 +31,7 @@ class ClassifyEvaluator(Evaluator):
     Args:
         classes: K class names.
         temperature: Logits are divided by it.
+        sync: `compute` joins what all processes gathered.
     """
 
     full_state_update = False
@@ -38,8 +39,8 @@ class ClassifyEvaluator(Evaluator):
     labels: list[Tensor]
     indices: list[Tensor]
 
-    def __init__(self, classes: tuple[str, ...], temperature: float = 1.0) -> None:
-        super().__init__()
+    def __init__(self, classes: tuple[str, ...], temperature: float = 1.0, *, sync: bool = False) -> None:
+        super().__init__(sync_on_compute=sync)
         self.classes, self.temperature = classes, temperature
         for state in ("logits", "labels", "indices"):
             self.add_state(state, default=[], dist_reduce_fx="cat")

@@ -100,8 +100,8 @@ class Task(Protocol):
         """Return the losses of one phase; "loss" is the one to descend, a scalar."""
         ...
 
-    def evaluator(self) -> Evaluator:
-        """Return an empty evaluator."""
+    def evaluator(self, *, sync: bool = False) -> Evaluator:
+        """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
         ...
 
     def calibrated(self, evaluator: Evaluator) -> Task:

@@ -99,9 +99,9 @@ class Classify:
         mixed: tuple[Tensor, Tensor] = blend(images, labels)
         return mixed
 
-    def evaluator(self) -> ClassifyEvaluator:
-        """Return an empty evaluator."""
-        return ClassifyEvaluator(self.classes, self.temperature)
+    def evaluator(self, *, sync: bool = False) -> ClassifyEvaluator:
+        """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
+        return ClassifyEvaluator(self.classes, self.temperature, sync=sync)
 
     def calibrated(self, evaluator: Evaluator) -> Classify:
         """Return the task with its temperature fitted to what an evaluator gathered, which then uses it too."""

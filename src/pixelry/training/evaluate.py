@@ -53,8 +53,7 @@ def evaluate_network(
         raise DataError("there are no images to evaluate on")
     size = (int(split.images[0].shape[-2]), int(split.images[0].shape[-1]))
     batches = SeededBatches(len(split), eval_batch(size), rank=rank, world=world)
-    evaluator = task.evaluator()
-    evaluator.sync_on_compute = world > 1
+    evaluator = task.evaluator(sync=world > 1)
     was_training = network.training
     network.eval()
     for batch in make_loader(split, batches):

@@ -85,7 +85,12 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return one optimiser a phase."""
-        return [make_optimizer(self.task.parameters(self.network, phase), self.recipe) for phase in self.task.phases]
+        # torch's fused SGD fails on parameters whose first gradient comes later than that of others.
+        fused = self.freeze_until in (0, 1)
+        return [
+            make_optimizer(self.task.parameters(self.network, phase), self.recipe, fused=fused)
+            for phase in self.task.phases
+        ]
 
     def on_fit_start(self) -> None:
         """Hand a resumed run's states to its optimisers, and start the clock."""
@@ -168,7 +173,7 @@ class TrainingModule(LightningModule):
         self.clock.spent = checkpoint["pixelry"]["elapsed"]
 
 
-def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> torch.optim.Optimizer:
     """Return a recipe's optimiser; biases, norms and other vectors are not decayed."""
     matrices = [p for p in module.parameters() if p.ndim > 1]
     vectors = [p for p in module.parameters() if p.ndim <= 1]
@@ -177,8 +182,10 @@ def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": vectors, "weight_decay": 0.0},
     ]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
+        return torch.optim.SGD(
+            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused
+        )
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=fused)
 
 
 def head_of(network: nn.Module) -> nn.Module:

@@ -12,6 +12,8 @@ from pixelry.errors import DataError
 from pixelry.pixels import SUFFIXES, image_files
 
 LOOKS_FOR = "class folders: DATA/cat/*.png, or DATA/train/cat/*.png with val/ and test/ beside it"
+# A folder of pictures is part of many formats, whose other files say more: theirs comes first.
+GENERIC = True
 
 
 def recognise(path: Path) -> bool:

@@ -7,6 +7,7 @@ import math
 import re
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ LOOKS_FOR = "IDX files: train-images-idx3-ubyte and train-labels-idx1-ubyte, t10
 NAME = re.compile(r"^(?:.*-)?(train|t10k|test|val)-(images|labels)[-.]idx[13]-ubyte(\.gz)?$")
 SPLITS = {"train": "train", "t10k": "test", "test": "test", "val": "val"}
 UNSIGNED_BYTE = 8
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 def recognise(path: Path) -> bool:
@@ -83,11 +85,10 @@ def _array(path: Path, *, dimensions: int) -> np.ndarray:
     return np.frombuffer(bytearray(content), np.uint8).reshape(shape)
 
 
-def _open(path: Path) -> gzip.GzipFile:
+def _open(path: Path) -> IO[bytes]:
     try:
-        file = path.open("rb")
+        with path.open("rb") as file:
+            packed = file.read(2) == GZIP_MAGIC
+        return gzip.open(path, "rb") if packed else path.open("rb")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[return-value]  # both read

@@ -1,0 +1,74 @@
+"""The parts of training by themselves: clock, schedule, averages, the measured fast path."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from pixelry.config import Budget, Recipe
+from pixelry.data.loading import mix_seed
+from pixelry.tasks.classify import Classify
+from pixelry.training.clock import Clock, average_decay, rate_factor
+from pixelry.training.speed import choose_fast_path
+
+
+def test_rate_rises_and_falls_to_zero() -> None:
+    recipe = Recipe(schedule="linear", warmup=0.2)
+    assert [round(rate_factor(recipe, p), 6) for p in (0, 0.1, 0.2, 0.6, 1)] == [0.1, 0.55, 1, 0.5, 0]
+    cosine = Recipe(schedule="cosine", warmup=0.0)
+    assert [round(rate_factor(cosine, p), 6) for p in (0, 0.5, 1)] == [1, 0.5, 0]
+    assert rate_factor(Recipe(schedule="constant", warmup=0.0), 0.9) == 1
+
+
+def test_average_is_the_power_function_ema() -> None:
+    # With weights w_t the average after n steps is sum_t c_t w_t, c_t growing as t ** (1 / ema - 1).
+    recipe, average = Recipe(ema=0.25), 0.0
+    for step in range(1, 2001):
+        average += (1 - average_decay(recipe, step)) * (step - average)
+    # The mean of t under the density 4 t^3 / n^4 is 4/5 n.
+    assert average == pytest.approx(0.8 * 2000, rel=2e-3)
+
+
+def test_clock_counts_steps_or_seconds() -> None:
+    assert Clock.for_budget(Budget(epochs=3), Recipe(), 10).steps == 30
+    assert Clock.for_budget(Budget(steps=7), Recipe(), 10).progress(7) == 1
+    assert Clock.for_budget(Budget(), Recipe(epochs=5), 10).steps == 50
+    clock = Clock.for_budget(Budget(minutes=1), Recipe(), 10)
+    clock.spent = 30
+    assert clock.progress(10**6) == 0.5
+
+
+def test_seeds_are_mixed() -> None:
+    seeds = {mix_seed(a, b) for a in range(50) for b in range(50)}
+    assert len(seeds) == 2500
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert mix_seed(1, 2) != mix_seed(2, 1)
+
+
+class Broken(nn.Module):
+    """A convolution whose bfloat16 form is wrong, as some builds' are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.layer(x)
+        return (-out if out.dtype == torch.bfloat16 else out).mean((2, 3))
+
+
+def test_a_wrong_bfloat16_is_left_out() -> None:
+    torch.manual_seed(0)
+    batch = {
+        "image": torch.randint(0, 256, (8, 1, 8, 8), dtype=torch.uint8),
+        "label": torch.zeros(8, dtype=torch.int64),
+    }
+    choice = choose_fast_path(Broken(), Classify(("a", "b")), batch, accelerator="cpu", key="broken")
+    assert choice.precision == "32-true"
+    assert "bf16-mixed channels_last gives other gradients than float32" in choice.reason
+
+
+def test_without_convolutions_nothing_is_measured() -> None:
+    choice = choose_fast_path(nn.Linear(2, 2), Classify(("a", "b")), {}, accelerator="cpu", key="linear")
+    assert (choice.precision, choice.memory_format) == ("32-true", "contiguous")
