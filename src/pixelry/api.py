@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pixelry.comparison import Comparison
-    from pixelry.data.check import CheckReport
     from pixelry.data.dataset import Dataset
     from pixelry.model import Model
     from pixelry.report import Report
@@ -121,7 +120,7 @@ def train(
         seed=seed,
     )
     config = runs.apply_settings(config, settings or {})
-    dataset = _dataset(data, test=test, format=format)
+    dataset = read_dataset(data, test=test, format=format)
     config = dataclasses.replace(config, data=dataclasses.replace(form, fingerprint=dataset.fingerprint))
     return _train(config, dataset, runs.new_folder(out, config), resume=False, console=console)
 
@@ -133,7 +132,7 @@ def _resume(folder: Path, data: Any, test: Any, console: Console | None) -> Mode
     source = data if data is not None else config.data.source
     if source is None:
         raise UsageError(f"the run in {folder} was trained on data in memory: pass the same data again to resume it")
-    dataset = _dataset(source, test=test if test is not None else config.data.test, format=config.data.format)
+    dataset = read_dataset(source, test=test if test is not None else config.data.test, format=config.data.format)
     if dataset.fingerprint != config.data.fingerprint:
         raise UsageError(
             f"the data is not what the run in {folder} began with; resume needs the same images and labels"
@@ -215,7 +214,7 @@ def compare(
     names = list(networks) if networks else list(_task(task).ladder)
     for name in names:
         runs.recipe_of(_plugin(name, task), task, name)
-    dataset = _dataset(data, test=test, format=format)
+    dataset = read_dataset(data, test=test, format=format)
     folder = runs.next_folder(out, f"compare-{task}")
     split = "test" if "test" in dataset.splits else "val"
     rungs = []
@@ -343,91 +342,6 @@ def list_networks(task: str | None = None) -> list[dict[str, Any]]:
     return rows
 
 
-def list_data() -> list[dict[str, Any]]:
-    """Return the data sets that go by name, and the formats that are recognised by looking."""
-    from pixelry.data.catalog import describe_catalog
-
-    return describe_catalog()
-
-
-def show_data(
-    data: Any,
-    *,
-    out: str | Path | None = None,
-    split: str = "train",
-    per_class: int = 8,
-    test: Any = None,
-    format: str | None = None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Say what a data set holds, and draw a sheet of its pictures, class by class.
-
-    Args:
-        data: A built-in name, a path, or data in memory.
-        out: An image file for the sheet, such as sheet.png; nothing is drawn without it.
-        split: Which split to draw.
-        per_class: Pictures of each class.
-        test: A second source that is the test split.
-        format: The data's format, where it is not to be recognised.
-        seed: Of the choice of pictures.
-
-    Raises:
-        DataError: The data cannot be read.
-        ExistsError: `out` exists.
-    """
-    from pixelry.data.sheet import dataset_sheet
-    from pixelry.pixels import write_image
-
-    dataset = _dataset(data, test=test, format=format)
-    if out is not None:
-        write_image(Path(out), dataset_sheet(dataset, split=split, per_class=per_class, seed=seed))
-    return {
-        "description": dataset.describe(),
-        "splits": {name: _counts(dataset, name) for name in dataset.splits},
-        "classes": list(dataset.classes),
-        "notes": list(dataset.notes),
-        "fingerprint": dataset.fingerprint,
-        "sheet": str(out) if out is not None else None,
-    }
-
-
-def _counts(dataset: Dataset, name: str) -> dict[str, Any]:
-    split = dataset[name]
-    if "label" not in split.targets:
-        return {"images": len(split), "per_class": {}}
-    counts = split.labels.bincount(minlength=len(dataset.classes)).tolist()
-    return {"images": len(split), "per_class": dict(zip(dataset.classes, counts, strict=True))}
-
-
-def check_data(
-    data: Any,
-    *,
-    out: str | Path | None = None,
-    test: Any = None,
-    format: str | None = None,
-    label_noise: bool = True,
-) -> CheckReport:
-    """Look for what spoils training: unreadable images, duplicates, leaks, wrong labels.
-
-    Args:
-        data: A built-in name, a path, or data in memory.
-        out: An image file for a contact sheet of the labels that a model finds improbable.
-        test: A second source that is the test split.
-        format: The data's format, where it is not to be recognised.
-        label_noise: Look for wrong labels with a quick cross-validated model.
-
-    Raises:
-        DataError: The data cannot be read at all.
-    """
-    from pixelry.data.check import check_dataset
-    from pixelry.pixels import write_image
-
-    report = check_dataset(_dataset(data, test=test, format=format), label_noise=label_noise)
-    if out is not None and report.sheet is not None:
-        write_image(Path(out), report.sheet)
-    return report
-
-
 def take_tour(*, out: str | Path = "tour", seconds: float = 12.0, seed: int = 0) -> Path:
     """Climb the ladder on data that ships with Pixelry, and write one HTML page with pictures.
 
@@ -456,8 +370,8 @@ def _source(data: Any) -> str | None:
     return getattr(data, "source", None)
 
 
-def _dataset(data: Any, *, test: Any, format: str | None) -> Dataset:
-    from pixelry.data.catalog import load_dataset
+def read_dataset(data: Any, *, test: Any, format: str | None) -> Dataset:
+    """Return what a verb was given as a data set."""
     from pixelry.data.dataset import Dataset
 
     if isinstance(data, Dataset) and test is None:

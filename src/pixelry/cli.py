@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pixelry import api
+from pixelry import api, api_data
 from pixelry.errors import PixelryError
 from pixelry.signatures import command, summary
 
@@ -154,7 +154,7 @@ def _networks(rows: list[dict[str, Any]], as_json: bool) -> None:
         print(f"{'':{width}}  {row['source']}")
 
 
-@_verb("list", api.list_data, home=data_app)
+@_verb("list", api_data.list_data, home=data_app)
 def _list_data(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json({"datasets": rows})
@@ -164,7 +164,7 @@ def _list_data(rows: list[dict[str, Any]], as_json: bool) -> None:
         print(f"{row['name']:{width}}  {row['description']}")
 
 
-@_verb("show", api.show_data, home=data_app, options=())
+@_verb("show", api_data.show_data, home=data_app, options=())
 def _show_data(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(facts)
@@ -178,7 +178,7 @@ def _show_data(facts: dict[str, Any], as_json: bool) -> None:
         print(f"  sheet: {facts['sheet']}")
 
 
-@_verb("check", api.check_data, home=data_app, options=())
+@_verb("check", api_data.check_data, home=data_app, options=())
 def _check_data(report: Any, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())

@@ -169,8 +169,9 @@ class Model:
         ):
             dataset = dataset.with_val(fraction)
         name = split or next(name for name in ("test", "val", "train") if name in dataset.splits)
+        images = dataset[name]
         self._check_classes(dataset)
-        chosen = prepare(dataset[name], size=self.card.size, channels=self.card.channels)
+        chosen = prepare(images, size=self.card.size, channels=self.card.channels)
         evaluator = evaluate_network(self.network, self.task, chosen)
         facts = {"parameters": self.parameters, "input": f"{self.card.channels} x {self.card.size}"}
         return Report(self.card.task, self.card.network, dataset.name, name, evaluator.findings(chosen), facts)

@@ -129,7 +129,7 @@ def test_a_finished_run_resumes_to_itself(few_digits: px.Dataset, here: Path) ->
 
 def test_resume_wants_the_same_data(few_digits: px.Dataset, squares: px.Dataset, here: Path) -> None:
     px.train("classify", few_digits, network="logistic", steps=2, out=here / "run", **FAST)
-    with pytest.raises(UsageError, match="not what the run .* began with"):
+    with pytest.raises(UsageError, match=r"not what the run .* began with"):
         px.train("classify", squares, resume=here / "run", progress=False)
     with pytest.raises(UsageError, match="trained on data in memory: pass the same data again"):
         px.train(resume=here / "run", progress=False)

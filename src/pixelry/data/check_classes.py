@@ -15,8 +15,6 @@ IMBALANCE = 10
 MOST_LABELS = 32
 # Above this share of suspicious labels they are more than the odd slip.
 NOISY_SHARE = 0.01
-# A model that is right less often says nothing on labels by its silence.
-USABLE_ACCURACY = 0.5
 
 
 def class_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -91,8 +89,8 @@ def label_findings(scan: Scan, judged: Judgement | None) -> Iterator[Finding]:
         )
         examples = tuple(_suspicious(scan, judged, int(i)) for i in judged.suspicious[:MOST_LABELS])
         yield Finding("warning" if share >= NOISY_SHARE else "info", "label-noise", message, examples, count)
-    elif judged.accuracy < USABLE_ACCURACY:
-        message = f"labels could not be judged: the quick model agrees with only {judged.accuracy:.0%} of them"
+    elif not judged.usable:
+        message = f"labels could not be judged: the quick model, which agrees with {judged.accuracy:.0%}, is too unsure"
         yield Finding("info", "labels-unchecked", message)
 
 

@@ -102,7 +102,7 @@ def image_to_tensor(image: np.ndarray, *, channels: int | None = None) -> Tensor
         raise ImageError(f"an image has shape (H, W) or (H, W, 1 to 4), none of them 0; got {image.shape}")
     if image.dtype == np.bool_:
         image = image.astype(np.uint8) * 255
-    pixels = torch.from_numpy(np.ascontiguousarray(to_uint8(image))).permute(2, 0, 1)
+    pixels = torch.from_numpy(np.require(to_uint8(image), requirements=["C", "W"])).permute(2, 0, 1)
     if pixels.shape[0] in (2, 4):
         alpha = pixels[-1:].float() / 255
         pixels = (pixels[:-1].float() * alpha + 255 * (1 - alpha)).round().to(torch.uint8)

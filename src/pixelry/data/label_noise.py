@@ -10,7 +10,7 @@ a simple one: thumbnails, 64 principal components, a Nystroem approximation of a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,8 +25,12 @@ FOLDS = 5
 MIN_PER_CLASS = 10
 MIN_PROBABILITY = 0.9
 COMPONENTS = 64
-# Landmarks of the kernel; fewer with many classes, so that the time stays the same.
+# Half of its confident answers or more must agree with the labels, or the model has not understood the data.
+MIN_AGREEMENT = 0.5
+# Landmarks of the kernel: fewer for few images, so that the model is not too sure of itself, and with many classes,
+# so that the time stays the same.
 LANDMARKS = 800
+IMAGES_PER_LANDMARK = 4
 LANDMARKS_BY_CLASSES = 40_000
 MAX_TRAIN = 75_000
 STEPS = 20
@@ -43,7 +47,7 @@ class Judgement:
         predicted: (n,) the most probable class of each.
         confidence: (n,) its probability.
         self_confidence: (n,) the probability of the given label.
-        suspicious: Indices into the above, the least probable label first.
+        suspicious: Indices into the above, the least probable label first; none if the model is not usable.
     """
 
     positions: Positions
@@ -57,6 +61,12 @@ class Judgement:
     def accuracy(self) -> float:
         """The share of labels that the model agrees with."""
         return float((self.given == self.predicted).mean())
+
+    @property
+    def usable(self) -> bool:
+        """Whether the model's confident answers mostly agree with the labels; without any it is not usable."""
+        sure = self.confidence >= MIN_PROBABILITY
+        return bool(sure.any()) and float((self.given == self.predicted)[sure].mean()) >= MIN_AGREEMENT
 
 
 def small_classes(labels: NDArray[np.int64]) -> list[int]:
@@ -87,14 +97,9 @@ def judge_labels(thumbs: Tensor, labels: NDArray[np.int64], *, seed: int = 0) ->
     usual = np.bincount(codes, weights=self_confidence) / np.bincount(codes)
     doubted = (predicted != codes) & (confidence >= np.maximum(usual, MIN_PROBABILITY)[predicted])
     suspicious = np.flatnonzero(doubted)
-    return Judgement(
-        positions,
-        given=classes[codes],
-        predicted=classes[predicted],
-        confidence=confidence,
-        self_confidence=self_confidence,
-        suspicious=suspicious[np.argsort(self_confidence[suspicious], kind="stable")],
-    )
+    suspicious = suspicious[np.argsort(self_confidence[suspicious], kind="stable")]
+    judged = Judgement(positions, classes[codes], classes[predicted], confidence, self_confidence, suspicious)
+    return judged if judged.usable else replace(judged, suspicious=suspicious[:0])
 
 
 def _cross_validated(thumbs: Tensor, positions: Positions, codes: Tensor, classes: int, seed: int) -> Tensor:
@@ -142,7 +147,7 @@ def _features(
     variances, axes = torch.linalg.eigh(covariance)
     # So that two images have a squared distance of 4 on average, and the kernel a middling value.
     axes = axes[:, -COMPONENTS:] / (variances[-COMPONENTS:].clamp(min=0).sum() / 2).sqrt().clamp(min=1e-6)
-    count = min(len(drawn), LANDMARKS, max(64, LANDMARKS_BY_CLASSES // classes))
+    count = min(LANDMARKS, max(8, len(drawn) // IMAGES_PER_LANDMARK), max(64, LANDMARKS_BY_CLASSES // classes))
     chosen = np.sort(generator.permutation(drawn)[:count])
     landmarks = (pixels(chosen) - mean) @ axes
 

@@ -94,8 +94,9 @@ def stacked(blocks: Sequence[tuple[str, Picture]], *, margin: int = 0, head: int
     pen, font, top = ImageDraw.Draw(page), ImageFont.load_default(FONT_SIZE), 0
     for text, picture in blocks:
         page.paste(PILImage.fromarray(picture), (margin, top + head))
-        lines = "\n".join(_shortened(line, (width if head else margin) - 16, font) for line in text.split("\n"))
-        pen.text((8, top + (head or picture.shape[0]) / 2), lines, fill=INK, font=font, anchor="lm")
+        if text:
+            lines = "\n".join(_shortened(line, (width if head else margin) - 16, font) for line in text.split("\n"))
+            pen.text((8, top + (head or picture.shape[0]) / 2), lines, fill=INK, font=font, anchor="lm")
         top += head + picture.shape[0]
     return np.array(page)
 

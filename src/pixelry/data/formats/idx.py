@@ -7,7 +7,7 @@ import math
 import re
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ def _array(path: Path, *, dimensions: int) -> np.ndarray:
     return np.frombuffer(bytearray(content), np.uint8).reshape(shape)
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> BinaryIO | gzip.GzipFile:
     try:
         with path.open("rb") as file:
             packed = file.read(2) == GZIP_MAGIC

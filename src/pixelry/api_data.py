@@ -1,0 +1,97 @@
+"""The verbs of `pixelry data`: list, show, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixelry.api import read_dataset
+
+if TYPE_CHECKING:
+    from pixelry.data.check import CheckReport
+    from pixelry.data.dataset import Dataset
+
+
+def list_data() -> list[dict[str, Any]]:
+    """Return the data sets that go by name, and the formats that are recognised by looking."""
+    from pixelry.data.catalog import describe_catalog
+
+    return describe_catalog()
+
+
+def show_data(
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    split: str = "train",
+    per_class: int = 8,
+    test: Any = None,
+    format: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Say what a data set holds, and draw a sheet of its pictures, class by class.
+
+    Args:
+        data: A built-in name, a path, or data in memory.
+        out: An image file for the sheet, such as sheet.png; nothing is drawn without it.
+        split: Which split to draw.
+        per_class: Pictures of each class.
+        test: A second source that is the test split.
+        format: The data's format, where it is not to be recognised.
+        seed: Of the choice of pictures.
+
+    Raises:
+        DataError: The data cannot be read.
+        ExistsError: `out` exists.
+    """
+    from pixelry.data.sheet import dataset_sheet
+    from pixelry.pixels import write_image
+
+    dataset = read_dataset(data, test=test, format=format)
+    if out is not None:
+        write_image(Path(out), dataset_sheet(dataset, split=split, per_class=per_class, seed=seed))
+    return {
+        "description": dataset.describe(),
+        "splits": {name: _counts(dataset, name) for name in dataset.splits},
+        "classes": list(dataset.classes),
+        "notes": list(dataset.notes),
+        "fingerprint": dataset.fingerprint,
+        "sheet": str(out) if out is not None else None,
+    }
+
+
+def _counts(dataset: Dataset, name: str) -> dict[str, Any]:
+    split = dataset[name]
+    if "label" not in split.targets:
+        return {"images": len(split), "per_class": {}}
+    counts = split.labels.bincount(minlength=len(dataset.classes)).tolist()
+    return {"images": len(split), "per_class": dict(zip(dataset.classes, counts, strict=True))}
+
+
+def check_data(
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    test: Any = None,
+    format: str | None = None,
+    label_noise: bool = True,
+) -> CheckReport:
+    """Look for what spoils training: unreadable images, duplicates, leaks, wrong labels.
+
+    Args:
+        data: A built-in name, a path, or data in memory.
+        out: An image file for a contact sheet of the labels that a model finds improbable.
+        test: A second source that is the test split.
+        format: The data's format, where it is not to be recognised.
+        label_noise: Look for wrong labels with a quick cross-validated model.
+
+    Raises:
+        DataError: The data cannot be read at all.
+    """
+    from pixelry.data.check import check_dataset
+    from pixelry.pixels import write_image
+
+    report = check_dataset(read_dataset(data, test=test, format=format), label_noise=label_noise)
+    if out is not None and report.sheet is not None:
+        write_image(Path(out), report.sheet)
+    return report

@@ -1,0 +1,87 @@
+"""The sheet of a data set: rows, cells, choice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pixelry.data.catalog import digits
+from pixelry.data.dataset import Dataset, FileImages, Split
+from pixelry.data.sheet import dataset_sheet
+from pixelry.errors import ImageError, UsageError
+
+COLORS = torch.tensor([[200, 30, 30], [30, 160, 60], [40, 60, 200]], dtype=torch.uint8)
+NAMES = ("red", "green", "blue")
+
+
+def flat(labels: list[int], side: int = 8) -> Dataset:
+    """Images of one colour each, which is their class."""
+    index = torch.tensor(labels, dtype=torch.int64)
+    images = COLORS[index % 3][:, :, None, None].expand(-1, 3, side, side).contiguous()
+    return Dataset("colors", {"train": Split(images, {"label": index})}, NAMES)
+
+
+def pixels_of(sheet: np.ndarray, color: torch.Tensor) -> np.ndarray:
+    return (sheet == color.numpy()).all(-1)
+
+
+def test_a_row_for_each_class():
+    sheet = dataset_sheet(flat([0] * 5 + [1] * 3 + [2] * 9), per_class=4)
+    assert sheet.dtype == np.uint8
+    assert sheet.shape[2] == 3
+    rows = [pixels_of(sheet, color).nonzero()[0] for color in COLORS]
+    assert rows[0].max() < rows[1].min()
+    assert rows[1].max() < rows[2].min()
+    # Cells of 64 pixels: whole multiples of the 8 x 8 images.
+    assert [pixels_of(sheet, color).sum() / 64**2 for color in COLORS] == [4, 3, 4]
+
+
+def test_small_images_keep_their_pixels():
+    image = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    sheet = dataset_sheet(Dataset("one", {"train": Split(image)}), per_class=1)
+    large = image[0].permute(1, 2, 0).repeat_interleave(8, 0).repeat_interleave(8, 1).numpy()
+    assert np.array_equal(sheet[8:72, 8:72], large)
+
+
+def test_the_choice_follows_the_seed():
+    data = digits()
+    first, again, other = (dataset_sheet(data, per_class=3, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, dataset_sheet(data, split="test", per_class=3, seed=1))
+
+
+def test_a_class_without_images_has_an_empty_row():
+    full, gap = flat([0, 1, 2] * 4), flat([0, 2] * 6)
+    assert dataset_sheet(full, per_class=3).shape[0] == dataset_sheet(gap, per_class=3).shape[0]
+    assert not pixels_of(dataset_sheet(gap, per_class=3), COLORS[1]).any()
+
+
+def test_many_classes_are_sampled():
+    labels = torch.arange(50)
+    images = torch.arange(50, dtype=torch.uint8)[:, None, None, None].expand(50, 1, 8, 8).contiguous()
+    names = tuple(f"a class with the long name {k}" for k in range(50))
+    sheet = dataset_sheet(Dataset("many", {"train": Split(images, {"label": labels})}, names), per_class=1)
+    assert sheet.shape[0] == 20 * (64 + 16)
+
+
+def test_sizes_of_all_kinds():
+    encoded = [np.full(shape, 90, np.uint8) for shape in ((300, 100), (20, 500, 3), (1, 1))]
+    from pixelry.pixels import encode_image
+
+    images = FileImages([encode_image(image, format="PNG") for image in encoded])
+    sheet = dataset_sheet(Dataset("sizes", {"train": Split(images)}), per_class=3)
+    assert sheet.shape == (112 + 16, 3 * 120 + 8, 3)
+
+
+def test_errors():
+    with pytest.raises(UsageError, match="split of colors 'tset'"):
+        dataset_sheet(flat([0, 1]), split="tset")
+    with pytest.raises(UsageError, match="per_class is 0"):
+        dataset_sheet(flat([0, 1]), per_class=0)
+    empty = Dataset("empty", {"train": Split(torch.empty(0, 1, 8, 8, dtype=torch.uint8))})
+    with pytest.raises(UsageError, match="no images"):
+        dataset_sheet(empty)
+    with pytest.raises(ImageError, match=r"bad\.png"):
+        dataset_sheet(Dataset("bad", {"train": Split(FileImages([b"no image"], ["bad.png"]))}))
