@@ -372,6 +372,7 @@ def _source(data: Any) -> str | None:
 
 def read_dataset(data: Any, *, test: Any, format: str | None) -> Dataset:
     """Return what a verb was given as a data set."""
+    from pixelry.data.catalog import load_dataset
     from pixelry.data.dataset import Dataset
 
     if isinstance(data, Dataset) and test is None:

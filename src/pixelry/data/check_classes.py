@@ -90,7 +90,7 @@ def label_findings(scan: Scan, judged: Judgement | None) -> Iterator[Finding]:
         examples = tuple(_suspicious(scan, judged, int(i)) for i in judged.suspicious[:MOST_LABELS])
         yield Finding("warning" if share >= NOISY_SHARE else "info", "label-noise", message, examples, count)
     elif not judged.usable:
-        message = f"labels could not be judged: the quick model, which agrees with {judged.accuracy:.0%}, is too unsure"
+        message = f"labels could not be judged: the quick model agrees with {judged.accuracy:.0%}, too few to trust it"
         yield Finding("info", "labels-unchecked", message)
 
 

@@ -10,10 +10,10 @@ principal components. Pictures belong together when
 2. their detail agrees too: thumbnails less a smooth version of themselves (means of 4 x 4 pixels), at length 1
    again, differ by at most 0.75, a correlation of 0.72. Two pieces of sky pass the first condition, but not this.
 
-In MNIST's 70,000 digits no pair meets the first condition (the nearest pair has 0.39 instead of a third), although
-the digits lie close; in CIFAR-10 several hundred do, and they are prints of one photograph. A crop or a mirrored
-picture is not found. Every picture is compared with every other up to 100,000; above, with the 100,000 that are
-nearest to it along the first principal component.
+Among 70,000 handwritten digits, which lie close to each other, no pair meets both conditions; among 60,000 small
+photographs collected from the web several hundred do, and they are prints of one photograph. A crop, a turned or a
+mirrored picture is not found. Every picture is compared with every other up to 100,000; above, with the 100,000 that
+are nearest to it along the first principal component.
 """
 
 from __future__ import annotations
