@@ -48,12 +48,8 @@ def check_dataset(dataset: Dataset, *, label_noise: bool = True, seed: int = 0) 
     near = near_groups(scan.thumbs, np.setdiff1d(pictures, repeats, assume_unique=True))
     labels = np.where(scan.readable, scan.labels, -1)
     judged = judge_labels(scan.thumbs, labels, seed=seed) if label_noise else None
-    findings = [
-        *image_findings(scan),
-        *class_findings(dataset),
-        *copy_findings(scan, copies),
-        *near_findings(scan, near),
-        *(label_findings(scan, judged) if label_noise else ()),
-    ]
+    findings = [*image_findings(scan), *class_findings(dataset)]
+    findings += [*copy_findings(scan, copies), *near_findings(scan, near)]
+    findings += label_findings(scan, judged) if label_noise else []
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return CheckReport(dataset.name, len(scan.labels), tuple(findings), check_sheet(scan, judged, copies, near))
