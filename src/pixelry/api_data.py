@@ -80,7 +80,7 @@ def check_data(
 
     Args:
         data: A built-in name, a path, or data in memory.
-        out: An image file for a contact sheet of the labels that a model finds improbable.
+        out: An image file for a contact sheet of improbable labels and of duplicates.
         test: A second source that is the test split.
         format: The data's format, where it is not to be recognised.
         label_noise: Look for wrong labels with a quick cross-validated model.
