@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pixelry.data.augment import choose_policy, cut_out, make_augment, random_mirror, random_shift
+from pixelry.data.augment import (
+    augment_share,
+    augment_some,
+    choose_policy,
+    cut_out,
+    make_augment,
+    random_mirror,
+    random_shift,
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -57,3 +65,13 @@ def test_cut_out_sets_a_square_to_the_mean() -> None:
     assert changed.any()
     mean = images.mean((0, 2, 3))
     assert torch.allclose(out[0][:, changed[0]], mean[:, None])
+
+
+def test_only_pictures_that_come_again_are_augmented() -> None:
+    assert [augment_share(passes) for passes in (0, 1, 2, 50)] == [0, 0.5, 1, 1]
+    images = torch.rand(400, 1, 8, 8)
+    augment = make_augment("glyphs", size=(8, 8))
+    out = augment_some(augment, images, generator(), 0.25)
+    changed = int((out != images).flatten(1).any(1).sum())
+    assert 70 < changed < 130
+    assert torch.equal(augment_some(augment, images, generator(), 0.0), images)

@@ -18,6 +18,8 @@ from torch.nn import functional as F
 Policy = Literal["none", "glyphs", "photos"]
 Augment = Callable[[Tensor, Generator], Tensor]
 
+FULL_AFTER = 2.0  # passes over the data
+
 
 def choose_policy(channels: int, classes: tuple[str, ...]) -> Policy:
     """Return the policy that suits the data: signs keep their handedness, photographs may be mirrored.
@@ -26,6 +28,23 @@ def choose_policy(channels: int, classes: tuple[str, ...]) -> Policy:
     """
     signs = channels == 1 or all(len(name) == 1 for name in classes)
     return "glyphs" if signs else "photos"
+
+
+def augment_share(passes: float) -> float:
+    """Return the part of the images that is augmented after so many passes over the data.
+
+    A picture that was never seen needs no changing: augmentation is there to keep a network from learning pictures by
+    heart. So a run of one pass is hardly augmented, and one of many passes almost wholly.
+    """
+    return min(1.0, passes / FULL_AFTER)
+
+
+def augment_some(augment: Augment, images: Tensor, generator: Generator, share: float) -> Tensor:
+    """Augment each image with probability `share`."""
+    if share >= 1:
+        return augment(images, generator)
+    chosen = torch.rand(images.shape[0], generator=generator).to(images.device) < share
+    return torch.where(chosen.view(-1, 1, 1, 1), augment(images, generator), images)
 
 
 def make_augment(policy: Policy, *, size: tuple[int, int]) -> Augment:
@@ -37,32 +56,37 @@ def make_augment(policy: Policy, *, size: tuple[int, int]) -> Augment:
     if policy == "none" or side < 4:
         return lambda images, generator: images
     if policy == "glyphs":
-        return Glyphs(degrees=10.0, scale=0.1, shift=0.09)
+        return Glyphs(degrees=15.0, scale=0.15, shift=0.09, shear=0.2)
     return Photos(shift=max(1, side // 10), cut=side // 4)
 
 
 @dataclass(frozen=True)
 class Glyphs:
-    """Random rotation, scale and shift; the ground is filled by the border's pixels.
+    """Random rotation, scale, shear and shift; the ground is filled by the border's pixels.
 
     Attributes:
         degrees: Rotation is uniform in [-degrees, degrees].
-        scale: Zoom is uniform in [1 - scale, 1 + scale].
+        scale: Zoom is exp of a uniform number in [-scale, scale].
+        shear: Slant, the shift of a column for each pixel of height, is uniform in [-shear, shear].
         shift: Displacement of each axis is uniform in [-shift, shift], in parts of the side.
     """
 
     degrees: float
     scale: float
     shift: float
+    shear: float
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         count = images.shape[0]
-        draw = 2 * torch.rand(count, 4, generator=generator) - 1
-        angle, zoom = draw[:, 0] * math.radians(self.degrees), 1 + draw[:, 1] * self.scale
+        draw = 2 * torch.rand(count, 5, generator=generator) - 1
+        angle, zoom = draw[:, 0] * math.radians(self.degrees), torch.exp(draw[:, 1] * self.scale)
         cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+        slant = draw[:, 4] * self.shear
         # grid_sample's coordinates run from -1 to 1, hence twice the shift.
         x, y = 2 * self.shift * draw[:, 2], 2 * self.shift * draw[:, 3]
-        theta = torch.stack([torch.stack([cos, -sin, x], 1), torch.stack([sin, cos, y], 1)], 1)
+        theta = torch.stack(
+            [torch.stack([cos, slant * cos - sin, x], 1), torch.stack([sin, cos + slant * sin, y], 1)], 1
+        )
         grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Stem = Literal["auto", "imagenet", "small"]
 
@@ -39,14 +40,21 @@ class Normalize(nn.Module):
         self.std.copy_(images.std((0, 2, 3)).clamp_min(1 / 255).view_as(self.std))
 
 
+class Halve(nn.Module):
+    """The maximum of each 2x2 pixels; a side of 1 stays 1, so that pictures of any size pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H // 2, W // 2)."""
+        return F.max_pool2d(x, (min(2, x.shape[-2]), min(2, x.shape[-1])))
+
+
 class ConvBlock(nn.Sequential):
     """3x3 convolution, batch normalisation, activation: (B, in, H, W) to (B, out, H, W), or half if `pool`."""
 
     def __init__(self, channels_in: int, channels_out: int, *, pool: bool = False) -> None:
         layers: list[nn.Module] = [nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)]
         if pool:
-            # ceil_mode: a side of 1 stays 1, so that pictures of any size pass.
-            layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            layers.append(Halve())
         super().__init__(*layers, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 

@@ -69,7 +69,7 @@ def _ladder(comparison: Comparison, stop: Stop) -> Section:
 
 def _judged(model: Model, data: Dataset) -> list[Section]:
     report = model.evaluate(data)
-    code = "pixelry evaluate tour/classify/NETWORK/model.safetensors --data digits"
+    code = f"pixelry evaluate tour/classify/{model.card.network}/model.safetensors --data digits"
     text = (
         f"The best rung, {model.card.network}, on the {report.metrics['images']} test images, which it has never seen: "
         f"{report.metrics['accuracy']:.2%} are right (95 % interval {report.metrics['accuracy_low']:.2%} to "

@@ -55,5 +55,5 @@ def visit(stop: Stop) -> list[Section]:
         for name, image in noisy.items()
     )
     table = Table("Distance to the photo", ("picture", "PSNR in dB", "SSIM"), rows, "Higher is closer.")
-    pictures = (Picture("What became of it", sheet), Picture("How bright its pixels are", histogram(photo)))
+    pictures = (Picture("What became of it", sheet), Picture("How bright its pixels are", histogram(photo, log=True)))
     return [Section("Pixels", TEXT, CODE, (table,), pictures)]

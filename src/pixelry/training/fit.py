@@ -130,6 +130,7 @@ def fit(
         recipe,
         clock,
         augment=make_augment(policy, size=size),
+        steps_per_epoch=batches.steps,
         memory_format=FORMATS[engine.memory_format],
         seed=config.seed,
         freeze=config.freeze,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from pixelry.config import Recipe
-from pixelry.data.augment import Augment
+from pixelry.data.augment import Augment, augment_share, augment_some
 from pixelry.data.loading import Batch, mix_seed
 from pixelry.errors import TrainingError
 from pixelry.tasks.base import Task
@@ -34,6 +34,7 @@ class TrainingModule(LightningModule):
         recipe: Optimiser, schedule, averaging.
         clock: Where the run is in its budget.
         augment: Function of float images and a generator.
+        steps_per_epoch: Steps that make one pass over the data.
         memory_format: Of images and weights.
         seed: Of the run.
         freeze: Part of the run during which only the network's head is trained.
@@ -48,6 +49,7 @@ class TrainingModule(LightningModule):
         clock: Clock,
         *,
         augment: Augment,
+        steps_per_epoch: int,
         memory_format: torch.memory_format = torch.contiguous_format,
         seed: int = 0,
         freeze: float = 0.0,
@@ -61,7 +63,7 @@ class TrainingModule(LightningModule):
         self.memory_format, self.seed, self.freeze_until = memory_format, seed, freeze
         # A list hides the compiled twin from state_dict, which would hold each weight twice.
         self._forward = [cast(nn.Module, torch.compile(network)) if compile else network]
-        self.step = 0
+        self.step, self.steps_per_epoch = 0, steps_per_epoch
         self.loss = torch.tensor(float("nan"))
         self.losses: dict[str, float] = {}
         self.pending_optimizer_states: list[dict[str, Any]] | None = None
@@ -151,7 +153,8 @@ class TrainingModule(LightningModule):
             head_of(self.network).train()
 
     def _prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
-        images = self.augment(batch["image"].float().div_(255), generator)
+        share = augment_share(self.step / self.steps_per_epoch)
+        images = augment_some(self.augment, batch["image"].float().div_(255), generator, share)
         return {**batch, "image": images.contiguous(memory_format=self.memory_format)}
 
     def _check_loss(self) -> None:
