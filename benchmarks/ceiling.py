@@ -134,15 +134,15 @@ def main() -> None:
     for name, channels, size in (
         ("cnn", 1, (28, 28)),
         ("cnn", 3, (32, 32)),
-        ("resnet9", 3, (32, 32)),
+        ("airbench", 3, (32, 32)),
         ("resnet18", 3, (32, 32)),
     ):
         for compiled in (False, True) if given.compiled else (False,):
             rate, images = step_rate(name, channels, size, compiled)
             how = "compiled" if compiled else "eager"
             print(
-                f"training step of {name}, {channels} x {size[0]}x{size[1]}, bf16 channels last, {how}: {rate:.0f} GFLOP/s, "
-                f"{rate / best:.0%} of the fastest convolution, {images:,.0f} images/s"
+                f"training step of {name}, {channels} x {size[0]}x{size[1]}, bf16 channels last, {how}: "
+                f"{rate:.0f} GFLOP/s, {rate / best:.0%} of the fastest convolution, {images:,.0f} images/s"
             )
 
 

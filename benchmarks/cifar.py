@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--network", default="resnet9")
+    parser.add_argument("--network", default="airbench")
     parser.add_argument("--peer-epochs", type=int, default=4, help="0 leaves the peer out")
     parser.add_argument("--out", type=Path, default=Path("cifar-out"))
     given = parser.parse_args()

@@ -5,6 +5,6 @@ python examples/compare_networks.py
 
 import pixelry as px
 
-comparison = px.compare("classify", "digits", networks=["logistic", "cnn", "resnet9"], minutes=0.1)
+comparison = px.compare("classify", "digits", networks=["logistic", "cnn", "airbench"], minutes=0.1)
 print(comparison)
 print("the page lies beside the runs:", comparison.rungs[0].folder)

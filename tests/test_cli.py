@@ -96,7 +96,7 @@ def test_every_option_has_help(run: Any) -> None:
 
 
 def test_train_evaluate_predict_on_a_folder(run: Any, photos: Path, here: Path) -> None:
-    said = run("train", "classify", "--data", photos, "--network", "cnn", "--epochs", 12, "--size", 16,
+    said = run("train", "classify", "--data", photos, "--network", "cnn", "--epochs", 60, "--size", 16,
                "--out", "a", "--json")  # fmt: skip
     assert said.code == 0, said.err
     assert said.json["network"] == "cnn"

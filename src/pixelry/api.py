@@ -122,6 +122,9 @@ def train(
     config = runs.apply_settings(config, settings or {})
     dataset = read_dataset(data, test=test, format=format)
     config = dataclasses.replace(config, data=dataclasses.replace(form, fingerprint=dataset.fingerprint))
+    config, note = runs.fit_batch(config, len(dataset["train"]), settings or {})
+    if note and console:
+        console.print(f"data: {note}", highlight=False)
     return _train(config, dataset, runs.new_folder(out, config), resume=False, console=console)
 
 

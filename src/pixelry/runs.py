@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from pixelry.errors import ExistsError, PixelryError, UsageError, unknown
 from pixelry.model import Card, Model, versions
 from pixelry.tasks.base import Task
 from pixelry.training.callbacks import MetricsLog
-from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_normalization
+from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_input
 from pixelry.training.weights import load_weights
 
 CONFIG = "config.yaml"
@@ -32,6 +33,8 @@ REPORT = "index.html"
 DEFAULT_SIDE = 128
 IMAGENET_SIDE = 224
 LARGEST_NATIVE_SIDE = 128
+STEPS_PER_EPOCH = 20
+LEAST_BATCH = 16
 # What build gets from data and task, and a user does not set.
 GIVEN = {"channels", "size", "classes"}
 # Tells the processes that Lightning starts which folder the first one made.
@@ -77,6 +80,29 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
             raise unknown("setting", key, {*recipe_keys, *task_hints, *network_hints})
     new_recipe = replace(config.recipe, {**recipe, "options": options})
     return dataclasses.replace(config, recipe=new_recipe, network_options=network)
+
+
+def fit_batch(config: RunConfig, count: int, settings: Mapping[str, Any]) -> tuple[RunConfig, str]:
+    """Make the batches of a small training set smaller, so that an epoch still has steps enough to learn from.
+
+    The learning rate follows: in proportion for SGD (Goyal et al. 2017), by the root for AdamW (Malladi et al. 2022).
+
+    Args:
+        config: Of the run.
+        count: Training images.
+        settings: What the user set; whoever sets `batch` or `lr` is left alone.
+
+    Returns:
+        The configuration, and a sentence that says what was changed, "" if nothing.
+    """
+    recipe = config.recipe
+    batch = 2 ** int(math.log2(max(LEAST_BATCH, count / STEPS_PER_EPOCH)))
+    if batch >= recipe.batch or {"batch", "lr"} & set(settings):
+        return config, ""
+    ratio = batch / recipe.batch
+    lr = float(f"{recipe.lr * (ratio if recipe.optimizer == 'sgd' else math.sqrt(ratio)):.3g}")
+    note = f"{count:,} training images: batches of {batch} with lr {lr:g}, not {recipe.batch} with {recipe.lr:g}"
+    return dataclasses.replace(config, recipe=dataclasses.replace(recipe, batch=batch, lr=lr)), note
 
 
 def _task_hints(task: str) -> dict[str, Any]:
@@ -192,7 +218,7 @@ def execute(
     val = prepare(dataset["val"], size=size, channels=channels) if "val" in dataset.splits else None
     torch.manual_seed(config.seed)
     network = build_network(config, task, channels, size)
-    fit_normalization(network, train, seed=config.seed)
+    fit_input(network, train, seed=config.seed)
     if config.weights and not resume:
         for line in load_weights(network, config.weights, plugins.networks.load(config.network)):
             say(f"weights: {line}: trained from scratch", highlight=False)

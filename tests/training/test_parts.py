@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from pixelry.config import Budget, Recipe
+from pixelry.config import Budget, Recipe, RunConfig
 from pixelry.data.loading import mix_seed
+from pixelry.runs import fit_batch
 from pixelry.tasks.classify import Classify
 from pixelry.training.clock import Clock, average_decay, rate_factor
 from pixelry.training.speed import choose_fast_path
@@ -33,7 +36,8 @@ def test_average_is_the_power_function_ema() -> None:
 def test_clock_counts_steps_or_seconds() -> None:
     assert Clock.for_budget(Budget(epochs=3), Recipe(), 10).steps == 30
     assert Clock.for_budget(Budget(steps=7), Recipe(), 10).progress(7) == 1
-    assert Clock.for_budget(Budget(), Recipe(epochs=5), 10).steps == 50
+    assert Clock.for_budget(Budget(), Recipe(epochs=5), 100).steps == 500
+    assert Clock.for_budget(Budget(), Recipe(epochs=5), 10).steps == 300
     clock = Clock.for_budget(Budget(minutes=1), Recipe(), 10)
     clock.spent = 30
     assert clock.progress(10**6) == 0.5
@@ -72,3 +76,16 @@ def test_a_wrong_bfloat16_is_left_out() -> None:
 def test_without_convolutions_nothing_is_measured() -> None:
     choice = choose_fast_path(nn.Linear(2, 2), Classify(("a", "b")), {}, accelerator="cpu", key="linear")
     assert (choice.precision, choice.memory_format) == ("32-true", "contiguous")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "count", "batch", "lr"),
+    [("sgd", 55_000, 256, 0.4), ("sgd", 1_300, 64, 0.1), ("sgd", 10, 16, 0.025), ("adamw", 1_300, 64, 0.2)],
+)
+def test_small_data_gets_small_batches(optimizer: Any, count: int, batch: int, lr: float) -> None:
+    config = RunConfig("classify", "cnn", recipe=Recipe(optimizer=optimizer, lr=0.4, batch=256))
+    fitted, note = fit_batch(config, count, {})
+    assert (fitted.recipe.batch, fitted.recipe.lr) == (batch, pytest.approx(lr))
+    assert bool(note) == (batch != 256)
+    assert fit_batch(config, count, {"batch": 256}) == (config, "")
+    assert fit_batch(config, count, {"lr": 0.4}) == (config, "")

@@ -14,7 +14,15 @@ Stem = Literal["auto", "imagenet", "small"]
 SMALL_IMAGE = 64
 
 
-class Normalize(nn.Module):
+class Fitted(nn.Module):
+    """A layer at the input that is fitted to the training pictures before training begins, and not trained by it."""
+
+    def fit(self, images: Tensor) -> None:
+        """Fit to float images (N, C, H, W), as the fitted layers before this one leave them."""
+        raise TypeError(f"{type(self).__name__} does not say how it is fitted")
+
+
+class Normalize(Fitted):
     """Subtract a mean and divide by a standard deviation, one of each a channel: [0, 1] in, about N(0, 1) out.
 
     The figures are buffers, so that a model file carries them. Training fits them to the data once, unless they

@@ -44,8 +44,8 @@ class Classify:
     phases: ClassVar[tuple[str, ...]] = ("main",)
     monitor: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
-    recommended: ClassVar[str] = "resnet9"
-    ladder: ClassVar[tuple[str, ...]] = ("logistic", "cnn", "resnet9")
+    recommended: ClassVar[str] = "airbench"
+    ladder: ClassVar[tuple[str, ...]] = ("logistic", "cnn", "airbench")
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:

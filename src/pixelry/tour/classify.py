@@ -18,7 +18,7 @@ from pixelry.tasks.base import Picture
 from pixelry.tour import Stop
 from pixelry.types import Results
 
-NETWORKS = ("logistic", "cnn", "resnet9")
+NETWORKS = ("logistic", "cnn", "airbench")
 SHOWN = 6
 
 

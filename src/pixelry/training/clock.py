@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from pixelry.config import Budget, Recipe
 
+# A recipe's epochs are meant for tens of thousands of pictures; a few hundred need more passes to learn anything.
+LEAST_STEPS = 300
+
 
 @dataclass
 class Clock:
@@ -30,12 +33,14 @@ class Clock:
 
     @classmethod
     def for_budget(cls, budget: Budget, recipe: Recipe, steps_per_epoch: int) -> Clock:
-        """Return the clock of a budget; without one the recipe's epochs count."""
+        """Return the clock of a budget; without one the recipe's epochs count, and at least 300 steps."""
         if budget.minutes is not None:
             return cls(steps=None, seconds=60 * budget.minutes)
         if budget.steps is not None:
             return cls(steps=budget.steps, seconds=None)
-        return cls(steps=(budget.epochs or recipe.epochs) * steps_per_epoch, seconds=None)
+        if budget.epochs is not None:
+            return cls(steps=budget.epochs * steps_per_epoch, seconds=None)
+        return cls(steps=max(LEAST_STEPS, recipe.epochs * steps_per_epoch), seconds=None)
 
     def start(self) -> None:
         """Begin a sitting."""

@@ -20,7 +20,7 @@ from pixelry.data.augment import choose_policy, make_augment
 from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch, SeededBatches, make_loader
 from pixelry.errors import UsageError
-from pixelry.networks.blocks import Normalize
+from pixelry.networks.blocks import Fitted
 from pixelry.tasks.base import Evaluator, Task
 from pixelry.training.callbacks import (
     Checkpoint,
@@ -241,9 +241,9 @@ def _finish(
     )
 
 
-def fit_normalization(network: nn.Module, train: Split, *, seed: int = 0) -> None:
-    """Set the input standardisation of a network from (at most 10,000) training images."""
-    layers = [module for module in network.modules() if isinstance(module, Normalize)]
+def fit_input(network: nn.Module, train: Split, *, seed: int = 0) -> None:
+    """Fit the input layers of a network (standardisation, whitening) to (at most 10,000) training images."""
+    layers = [module for module in network.modules() if isinstance(module, Fitted)]
     if not layers:
         return
     count = min(len(train), STATISTICS_IMAGES)
@@ -254,5 +254,8 @@ def fit_normalization(network: nn.Module, train: Split, *, seed: int = 0) -> Non
     else:
         # Streamed data is large data: a few hundred pictures tell its mean well enough.
         images = torch.stack([train.images[int(i)] for i in chosen[:256]])
-    for layer in layers:
-        layer.fit(images.float() / 255)
+    pixels = images.float() / 255
+    with torch.no_grad():
+        for layer in layers:
+            layer.fit(pixels)
+            pixels = layer(pixels)

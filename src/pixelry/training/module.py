@@ -68,6 +68,7 @@ class TrainingModule(LightningModule):
         self.losses: dict[str, float] = {}
         self.pending_optimizer_states: list[dict[str, Any]] | None = None
         self._frozen = False
+        self._trained = [p for p in network.parameters() if p.requires_grad]
 
     def _make_average(self, recipe: Recipe) -> AveragedModel:
         def blend(averages: Sequence[Tensor], currents: Sequence[Tensor], count: Tensor | int) -> None:
@@ -145,7 +146,7 @@ class TrainingModule(LightningModule):
                 group["lr"] = self.recipe.lr * factor
         frozen = progress < self.freeze_until
         if frozen != self._frozen:
-            freeze_backbone(self.network, frozen)
+            freeze_backbone(self.network, self._trained, frozen)
             self._frozen = frozen
         if frozen:
             # Batch normalisation of a frozen backbone keeps its statistics.
@@ -199,8 +200,8 @@ def head_of(network: nn.Module) -> nn.Module:
     return head
 
 
-def freeze_backbone(network: nn.Module, frozen: bool) -> None:
-    """Switch gradients of all but the head off or on."""
+def freeze_backbone(network: nn.Module, trained: list[nn.Parameter], frozen: bool) -> None:
+    """Switch the gradients of what is trained off or on, all but the head's."""
     head = {id(p) for p in head_of(network).parameters()}
-    for parameter in network.parameters():
+    for parameter in trained:
         parameter.requires_grad_(not frozen or id(parameter) in head)
