@@ -95,26 +95,34 @@ def accuracy(network: nn.Module, loader: Any) -> float:
 
 
 def main() -> None:
-    """Train both and draw their curves."""
+    """Train both, or one of them, and draw the curves that there are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--network", default="airbench")
-    parser.add_argument("--peer-epochs", type=int, default=4, help="0 leaves the peer out")
+    parser.add_argument("--peer-epochs", type=int, default=3, help="as many as fit into the minutes")
+    parser.add_argument("--part", choices=["ours", "peer", "both"], default="both")
     parser.add_argument("--out", type=Path, default=Path("cifar-out"))
     given = parser.parse_args()
     data = px.load_dataset(given.data)
-    model = px.train("classify", data, network=given.network, minutes=given.minutes, out=given.out)
-    report = model.evaluate(data, split="test")
-    print(json.dumps({"network": given.network, "minutes": given.minutes, "test": dict(report.metrics)}), flush=True)
-    curves = {f"pixelry {given.network}": history(given.out, "accuracy")}
-    if given.peer_epochs:
-        curve, test = train_peer(data.with_val(), given.minutes, given.peer_epochs)
-        print(json.dumps({"peer": "resnet18", "minutes": given.minutes, "test": test}), flush=True)
-        curves["torchvision resnet18, DataLoader"] = curve
-    drawn = {name: ([s / 60 for s, _ in curve], [score for _, score in curve]) for name, curve in curves.items()}
-    figure = curves_figure(drawn, xlabel="minutes of training", ylabel="validation accuracy")
-    figure.savefig(given.out / "curves.png", dpi=110)
+    if given.part != "peer":
+        model = px.train("classify", data, network=given.network, minutes=given.minutes, out=given.out / given.network)
+        figures = dict(model.evaluate(data, split="test").metrics)
+        curve = history(given.out / given.network, "accuracy")
+        result = {"network": given.network, "minutes": given.minutes, "test": figures, "curve": curve}
+        (given.out / "ours.json").write_text(json.dumps(result))
+        print(json.dumps(result), flush=True)
+    if given.part != "ours":
+        peer_curve, test = train_peer(data.with_val(), given.minutes, given.peer_epochs)
+        result = {"network": "torchvision resnet18", "minutes": given.minutes, "test": test, "curve": peer_curve}
+        given.out.mkdir(parents=True, exist_ok=True)
+        (given.out / "peer.json").write_text(json.dumps(result))
+        print(json.dumps(result), flush=True)
+    results = [json.loads(path.read_text()) for path in sorted(given.out.glob("*.json"))]
+    curves = {r["network"]: ([s / 60 for s, _ in r["curve"]], [score for _, score in r["curve"]]) for r in results}
+    curves_figure(curves, xlabel="minutes of training", ylabel="validation accuracy").savefig(
+        given.out / "curves.png", dpi=110
+    )
 
 
 if __name__ == "__main__":

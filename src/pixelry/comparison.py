@@ -105,7 +105,7 @@ class Comparison:
     def figure(self) -> Figure:
         """Return the validation score of each network against its seconds of training."""
         curves = {r.network: ([x for x, _ in r.history], [y for _, y in r.history]) for r in self.rungs if r.history}
-        return curves_figure(curves, xlabel="seconds of training", ylabel=f"validation {self.monitor}")
+        return curves_figure(curves, xlabel="seconds of training", ylabel=f"validation {self.monitor}", focus=True)
 
     def sections(self) -> list[Section]:
         """Return the comparison's parts of a page."""

@@ -88,23 +88,36 @@ def reliability_figure(confidence: NDArray[Any], correct: NDArray[Any], bins: in
 
 
 def curves_figure(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    *,
-    xlabel: str,
-    ylabel: str,
-    log_x: bool = False,
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, focus: bool = False
 ) -> Figure:
-    """Draw named curves (x, y), each with its last point marked and named."""
+    """Draw named curves (x, y).
+
+    Args:
+        curves: Points by name.
+        xlabel: Of the axis.
+        ylabel: Of the axis.
+        focus: Keep the y axis near where the curves end, so that ends close to each other can be told apart; far
+            beginnings are cut off.
+    """
     figure, axes = new_figure(6.5, 4.0)
     for color, (name, (x, y)) in zip(np.resize(COLORS, max(1, len(curves))), curves.items(), strict=False):
         axes.plot(x, y, "-", marker="o" if len(x) <= 40 else None, markersize=3.5, color=color, label=name)
-    if log_x:
-        axes.set_xscale("log")
+    if focus:
+        axes.set_ylim(*_window([y for _, y in curves.values() if len(y)]))
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.grid(axis="y", color="#eaeef2")
     if curves:
         axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def _window(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return the limits of an axis on which the ends of curves fill a good part, within what the curves span."""
+    ends, values = [y[-1] for y in curves], [value for y in curves for value in y]
+    span = max(max(ends) - min(ends), 0.02 * max(map(abs, ends)))
+    low, high = max(min(values), min(ends) - 2 * span), min(max(values), max(ends) + 2 * span)
+    margin = 0.05 * (high - low) or 0.01
+    return low - margin, high + margin
 
 
 def draw_scores(image: NDArray[np.uint8], scores: Sequence[tuple[str, float]]) -> NDArray[np.uint8]:

@@ -1,0 +1,56 @@
+"""Pictures of results: what is drawn is what was given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from pixelry.draw import confusion_figure, curves_figure, draw_scores, reliability_figure, to_png
+from pixelry.pixels import read_image
+
+
+def test_figures_become_png() -> None:
+    figure = curves_figure({"a": ([0, 1, 2], [0.1, 0.9, 0.95])}, xlabel="seconds", ylabel="score")
+    assert isinstance(figure, Figure)
+    picture = read_image(to_png(figure))
+    assert picture.shape[0] > 300
+    assert picture.std() > 1
+
+
+@pytest.mark.parametrize("ends", [(0.96, 0.99), (1.2, 1.0), (0.5, 0.5)])
+def test_the_focus_is_on_the_ends_of_curves(ends: tuple[float, float]) -> None:
+    start = 0.1 if ends[0] < 1 else 9.0
+    curves = {str(k): ([0, 1], [start, end]) for k, end in enumerate(ends)}
+    low, high = curves_figure(curves, xlabel="x", ylabel="y", focus=True).axes[0].get_ylim()
+    assert low < min(ends) <= max(ends) < high
+    assert not low <= start <= high
+    whole = curves_figure(curves, xlabel="x", ylabel="y").axes[0].get_ylim()
+    assert whole[0] <= start <= whole[1]
+
+
+@pytest.mark.parametrize("classes", [2, 10, 40])
+def test_confusion_matrices_of_any_size(classes: int) -> None:
+    matrix = np.diag(np.arange(classes)) + 1
+    figure = confusion_figure(matrix, [f"class {k}" for k in range(classes)])
+    shown = figure.axes[0].images[0].get_array()
+    assert shown is not None
+    np.testing.assert_allclose(np.asarray(shown).sum(1), 1)
+    assert len(figure.axes[0].texts) == (classes**2 if classes <= 15 else 0)
+
+
+def test_reliability_of_an_honest_model_lies_on_the_diagonal() -> None:
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.5, 1, 50_000)
+    figure = reliability_figure(confidence, random.random(50_000) < confidence, 10)
+    line = figure.axes[0].lines[-1]
+    np.testing.assert_allclose(line.get_xdata(), line.get_ydata(), atol=0.02)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (300, 200, 3), (1, 1), (5, 400)])
+def test_scores_stand_beside_the_picture(shape: tuple[int, ...]) -> None:
+    drawn = draw_scores(np.zeros(shape, np.uint8), [("cat", 0.9), ("a very long name of a class indeed", 0.1)])
+    assert drawn.dtype == np.uint8
+    assert drawn.shape[2] == 3
+    assert drawn.shape[1] > 260
+    assert (drawn[:, -240:] < 200).any()
