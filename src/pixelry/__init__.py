@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixelry.data.check import check_dataset
     from pixelry.data.dataset import Dataset
     from pixelry.errors import PixelryError
+    from pixelry.logistic import LogisticRegression
     from pixelry.model import Model, load_model
     from pixelry.pixels import ImageCollection, read_image, write_image
     from pixelry.types import Labels
@@ -39,6 +40,7 @@ _HOME = {
     "load_model": "model",
     "Model": "model",
     "Labels": "types",
+    "LogisticRegression": "logistic",
     "Recipe": "config",
     "PixelryError": "errors",
     "read_image": "pixels",
@@ -50,6 +52,7 @@ __all__ = [
     "Dataset",
     "ImageCollection",
     "Labels",
+    "LogisticRegression",
     "Model",
     "PixelryError",
     "Recipe",

@@ -65,7 +65,6 @@ class TrainingModule(LightningModule):
         self._forward = [cast(nn.Module, torch.compile(network)) if compile else network]
         self.step, self.steps_per_epoch = 0, steps_per_epoch
         self.loss = torch.tensor(float("nan"))
-        self.losses: dict[str, float] = {}
         self.pending_optimizer_states: list[dict[str, Any]] | None = None
         self._frozen = False
         self._trained = [p for p in network.parameters() if p.requires_grad]

@@ -42,11 +42,6 @@ class FastPath:
     memory_format: str
     reason: str
 
-    @property
-    def torch_format(self) -> torch.memory_format:
-        """The memory format as torch names it."""
-        return FORMATS[self.memory_format]
-
 
 def choose_fast_path(network: nn.Module, task: Task, batch: Batch, *, accelerator: str, key: str) -> FastPath:
     """Return the fastest precision and memory format that agree with float32.
