@@ -153,12 +153,12 @@ class ClassifyEvaluator(Evaluator):
         worst = wrong[torch.argsort(confidence, descending=True, stable=True)[:MISTAKES]]
         images = [split.images[int(indices[i])].permute(1, 2, 0).numpy() for i in worst]
         captions = [
-            f"{self.classes[labels[i]]} → {self.classes[predicted[i]]} {probabilities[i].max():.0%}" for i in worst
+            f"{self.classes[labels[i]]}\nas {self.classes[predicted[i]]} {probabilities[i].max():.0%}" for i in worst
         ]
         return (
             Picture(
                 "Most confident mistakes",
                 contact_sheet(images, labels=captions),
-                f"{len(worst)} of {len(wrong)} mistakes: true class → what the model said, and how sure it was.",
+                f"{len(worst)} of {len(wrong)} mistakes: the true class, what the model took it for, and how sure it was.",
             ),
         )
