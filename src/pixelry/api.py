@@ -35,7 +35,7 @@ def train(
     out: str | Path | None = None,
     resume: str | Path | None = None,
     weights: str | None = None,
-    freeze: float = 0.0,
+    freeze: float | str = 0.0,
     early_stop: int = 0,
     test: Any = None,
     format: str | None = None,
@@ -68,7 +68,7 @@ def train(
         out: The run's folder, new or empty; by default the next free one under runs/.
         resume: The folder of a run that was interrupted, to be continued with its own settings.
         weights: Start from "imagenet" (torchvision's, downloaded), a Pixelry model or a safetensors state dict.
-        freeze: Part of the run, from 0 to 1, during which only the head is trained; 1 is all of it.
+        freeze: Part of the run, from 0 to 1, during which only the head is trained; "backbone" is all of it.
         early_stop: Stop after so many validations without a better score, and keep the best; 0 never stops.
         test: A second source that is the test split, where it lies apart.
         format: The data's format, where it is not to be recognised.
@@ -115,7 +115,7 @@ def train(
         budget,
         engine,
         weights=weights,
-        freeze=freeze,
+        freeze=_frozen_part(freeze),
         early_stop=early_stop,
         seed=seed,
     )
@@ -356,6 +356,18 @@ def take_tour(*, out: str | Path = "tour", seconds: float = 12.0, seed: int = 0)
     from pixelry.tour import tour
 
     return tour(out=out, seconds=seconds, seed=seed)
+
+
+def _frozen_part(freeze: float | str) -> float:
+    """Return the part of a run during which the backbone is frozen."""
+    if freeze == "backbone":
+        return 1.0
+    try:
+        return float(freeze)
+    except ValueError:
+        raise UsageError(
+            f"freeze is '{freeze}'; expected 'backbone' (the whole run), or the part of the run, from 0 to 1"
+        ) from None
 
 
 def _console(progress: bool) -> Console | None:

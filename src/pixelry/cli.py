@@ -45,12 +45,15 @@ def main() -> None:
         app()
     except PixelryError as error:
         fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        fail("interrupted", 130)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`pixelry ... | head`); Python would complain at exit otherwise.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # A disk that is full, a folder that may not be read: the machine's answer, and no fault in the code.
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
 
 
 def fail(message: str, code: int) -> None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from pixelry.data.dataset import Split
-from pixelry.errors import DataError
+from pixelry.errors import DataError, PixelryError
 from pixelry.training.clock import rate_factor
 from pixelry.training.evaluate import evaluate_network
 from pixelry.training.module import TrainingModule
@@ -202,9 +202,15 @@ class Checkpoint(Callback):
     def save(self, trainer: Trainer) -> None:
         """Write the checkpoint."""
         part = self.path.with_suffix(".part")
-        trainer.save_checkpoint(part)
-        if trainer.is_global_zero:
-            part.replace(self.path)
+        try:
+            trainer.save_checkpoint(part)
+            if trainer.is_global_zero:
+                part.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+            raise PixelryError(
+                f"the checkpoint {self.path} cannot be written ({error}); the one before is untouched: make room, and "
+                f"continue with --resume {self.path.parent.parent}"
+            ) from None
         self._last = time.perf_counter()
 
 
