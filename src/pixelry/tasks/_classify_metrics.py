@@ -159,6 +159,6 @@ class ClassifyEvaluator(Evaluator):
             Picture(
                 "Most confident mistakes",
                 contact_sheet(images, labels=captions),
-                f"{len(worst)} of {len(wrong)} mistakes: the true class, what it was taken for, and with what probability.",
+                f"{len(worst)} of {len(wrong)} mistakes: the true class, what it was taken for, how surely.",
             ),
         )
