@@ -24,7 +24,7 @@ LAYERS = [
     {"report"},
     {"inputs", "model"},
     {"runs", "comparison", "predictions"},
-    {"api", "api_data"},
+    {"api", "api_data", "api_generate"},
     {"tour", "signatures"},
     {"cli", "cli_pixels"},
 ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pixelry.api import compare, evaluate, list_networks, predict, train
+    from pixelry.api_generate import generate, inpaint
     from pixelry.config import Recipe
     from pixelry.data.catalog import load_dataset
     from pixelry.data.check import check_dataset
@@ -34,6 +35,8 @@ _HOME = {
     "evaluate": "api",
     "predict": "api",
     "list_networks": "api",
+    "generate": "api_generate",
+    "inpaint": "api_generate",
     "load_dataset": "data.catalog",
     "check_dataset": "data.check",
     "Dataset": "data.dataset",
@@ -60,6 +63,8 @@ __all__ = [
     "check_dataset",
     "compare",
     "evaluate",
+    "generate",
+    "inpaint",
     "list_networks",
     "load_dataset",
     "load_model",

@@ -106,7 +106,7 @@ def train(
     )
     form = DataConfig(_source(data), _source(test), format, size, channels, val_fraction)
     network = network or _recommended(task)
-    recipe = runs.recipe_of(_plugin(network, task), task, network)
+    recipe = runs.recipe_of(network, task)
     config = RunConfig(
         task,
         network,
@@ -152,7 +152,7 @@ def _train(config: Any, dataset: Dataset, folder: Path, *, resume: bool, console
     model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console)
     if result.is_main and result.evaluator:
         facts = {"parameters": model.parameters, "steps": result.steps, "seconds": round(result.seconds, 1)}
-        findings = result.evaluator.findings(split)
+        findings = result.evaluator.findings(split).and_pictures(model.task.pictures(model.network))
         Report(config.task, config.network, dataset.name, "val", findings, facts).save(
             folder / runs.REPORT, overwrite=resume
         )
@@ -191,7 +191,8 @@ def compare(
     Args:
         task: What to learn, such as "classify".
         data: A built-in name, a path, or data in memory.
-        networks: Names, the rungs of the ladder; by default the task's ladder.
+        networks: Names, the rungs of the ladder; by default the task's ladder. A rung may have settings of its own:
+            logistic:features=buckets:window=7.
         epochs: Budget of each in passes over the training images.
         steps: Budget of each in steps.
         minutes: Budget of each in minutes of training.
@@ -211,23 +212,24 @@ def compare(
     from pixelry import runs
     from pixelry.comparison import Comparison, Rung, prediction_speed
     from pixelry.config import Budget
-    from pixelry.data.loading import prepare
 
     console, budget = _console(progress), Budget(epochs, steps, minutes)
     names = list(networks) if networks else list(_task(task).ladder)
     for name in names:
-        runs.recipe_of(_plugin(name, task), task, name)
+        runs.recipe_of(runs.parse_rung(name)[0], task)
     dataset = read_dataset(data, test=test, format=format)
     folder = runs.next_folder(out, f"compare-{task}")
     split = "test" if "test" in dataset.splits else "val"
     rungs = []
     for name in names:
+        network, own = runs.parse_rung(name)
+        home = folder / runs.folder_name(name)
         model = train(
-            task, dataset, network=name, epochs=epochs, steps=steps, minutes=minutes, settings=settings,
-            out=folder / name, size=size, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
+            task, dataset, network=network, settings={**(settings or {}), **own}, out=home, epochs=epochs, steps=steps,
+            minutes=minutes, size=size, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
         )  # fmt: skip
         report = model.evaluate(dataset, split=split)
-        images = prepare(dataset.with_val(val_fraction)[split], size=model.card.size, channels=model.card.channels)
+        images = model.fit_split(dataset.with_val(val_fraction)[split])
         rungs.append(
             Rung(
                 network=name,
@@ -236,9 +238,9 @@ def compare(
                 train_seconds=model.card.training["seconds"],
                 epochs=model.card.training["epochs"],
                 images_per_second=prediction_speed(model, images),
-                megabytes=(folder / name / runs.MODEL).stat().st_size / 1e6,
-                history=tuple(runs.history(folder / name, model.task.monitor)),
-                folder=str(folder / name),
+                megabytes=(home / runs.MODEL).stat().st_size / 1e6,
+                history=tuple(runs.history(home, model.task.monitor)),
+                folder=str(home),
             )
         )
     monitor = _task(task).monitor
@@ -273,9 +275,10 @@ def evaluate(
     Raises:
         ModelError: The model file cannot be used, or the data has other classes.
     """
+    from pixelry.model import load_model
     from pixelry.runs import make_folder
 
-    loaded = _model(model)
+    loaded = load_model(model)
     folder = make_folder(out) if out is not None else None
     report = loaded.evaluate(data, split=split, test=test, format=format)
     if folder is not None:
@@ -304,15 +307,16 @@ def predict(
     Raises:
         ImageError: An image cannot be read.
     """
+    from pixelry.model import load_model
     from pixelry.predictions import save_predictions
     from pixelry.runs import make_folder
-    from pixelry.types import Labels, Results
+    from pixelry.types import Results
 
-    loaded = _model(model)
+    loaded = load_model(model)
     folder = make_folder(out) if out is not None else None
     found = loaded.predict(inputs, batch=batch, skip_errors=skip_errors)
     if folder is not None:
-        save_predictions(Results([found]) if isinstance(found, Labels) else found, folder)
+        save_predictions(found if isinstance(found, Results) else Results([found]), folder)
     return found
 
 
@@ -331,10 +335,11 @@ def list_networks(task: str | None = None) -> list[dict[str, Any]]:
         if task is not None:
             _task(task)
         if task is None or task in tasks:
-            recommended = [kind for kind in tasks if _recommended(kind) == name]
+            short = name.rsplit(".", 1)[-1]
+            recommended = [kind for kind in tasks if _recommended(kind) == short]
             rows.append(
                 {
-                    "name": name,
+                    "name": short,
                     "tasks": tasks,
                     "summary": plugin.SUMMARY,
                     "source": plugin.SOURCE,
@@ -395,12 +400,6 @@ def read_dataset(data: Any, *, test: Any, format: str | None) -> Dataset:
     return load_dataset(data, test=test, format=format)
 
 
-def _model(model: Any) -> Model:
-    from pixelry.model import Model, load_model
-
-    return model if isinstance(model, Model) else load_model(model)
-
-
 def _task(name: str) -> Any:
     from pixelry import plugins
 
@@ -409,10 +408,3 @@ def _task(name: str) -> Any:
 
 def _recommended(task: str) -> str:
     return str(_task(task).recommended)
-
-
-def _plugin(network: str, task: str) -> Any:
-    from pixelry import plugins
-
-    _task(task)
-    return plugins.networks.load(network)

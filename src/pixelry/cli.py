@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pixelry import api, api_data
+from pixelry import api, api_data, api_generate
 from pixelry.errors import PixelryError
 from pixelry.signatures import command, summary
 
@@ -140,6 +140,19 @@ def _predict(found: Any, as_json: bool) -> None:
         print(f"skipped: {message if name in message else f'{name}: {message}'}", file=sys.stderr)
     if found.failed:
         sys.exit(1)
+
+
+@_verb("generate", api_generate.generate)
+def _generate(made: Any, as_json: bool) -> None:
+    if as_json:
+        print_json({"images": [result.to_dict() for result in made], "folder": str(made.folder)})
+    else:
+        print(f"{len(made)} pictures in {made.folder}; the first of them: {made.folder / 'sheet.png'}")
+
+
+@_verb("inpaint", api_generate.inpaint, options=("mask",))
+def _inpaint(made: Any, as_json: bool) -> None:
+    _generate(made, as_json)
 
 
 @_verb("networks", api.list_networks)

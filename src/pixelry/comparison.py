@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from pixelry.data.dataset import Split
-from pixelry.data.loading import eval_batch
+from pixelry.data.loading import SeededBatches, eval_batch, make_loader, native_size
 from pixelry.draw import curves_figure
 from pixelry.model import Model
 from pixelry.report import Section, format_metric, render_page
@@ -72,16 +72,7 @@ class Comparison:
 
     def table(self) -> Table:
         """Return the comparison as a table."""
-        columns = (
-            "network",
-            self.monitor,
-            "95 % interval",
-            "parameters",
-            "train s",
-            "epochs",
-            "images/s",
-            "MB",
-        )
+        columns = ("network", self.monitor, "95 % interval", "parameters", "train s", "epochs", "images/s", "MB")
         return Table(
             "The ladder",
             columns,
@@ -94,7 +85,7 @@ class Comparison:
         return (
             rung.network,
             format_metric(self.monitor, rung.metrics[self.monitor]),
-            f"{low:.2%} to {high:.2%}" if low is not None and high is not None else "",
+            " to ".join(format_metric(self.monitor, bound) for bound in (low, high) if bound is not None),
             f"{rung.parameters:,}",
             f"{rung.train_seconds:.1f}",
             f"{rung.epochs:.1f}",
@@ -137,11 +128,11 @@ class Comparison:
 
 def prediction_speed(model: Model, split: Split) -> float:
     """Return images a second at prediction: the network alone, in batches, for about a second."""
-    size = min(eval_batch(model.card.size), len(split))
-    images = torch.stack([split.images[i] for i in range(size)])
-    run_network(model.network, images, memory_format=torch.channels_last)
+    size = native_size(split)
+    batch = next(iter(make_loader(split, SeededBatches(len(split), eval_batch(size) if size else 1), workers=0)))
+    run_network(model.network, model.task, batch, memory_format=torch.channels_last)
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < SPEED_SECONDS:
-        run_network(model.network, images, memory_format=torch.channels_last)
-        count += size
+        run_network(model.network, model.task, batch, memory_format=torch.channels_last)
+        count += len(batch["image"])
     return count / (time.perf_counter() - start)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
+from pixelry.pixels import contact_sheet
+
 INK = "#1b1f24"
 QUIET = "#8b949e"
 ACCENT = "#0b6e99"
@@ -142,3 +144,9 @@ def draw_scores(image: NDArray[np.uint8], scores: Sequence[tuple[str, float]]) -
 
 def _shorten(name: str, length: int = 24) -> str:
     return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def draw_samples(pictures: Sequence[NDArray[np.uint8]], *, cell: int = 64) -> NDArray[np.uint8]:
+    """Return pictures that a model made in rows of ten, (H, W, 3) uint8; small ones enlarged by a whole factor."""
+    largest = max(max(picture.shape[:2]) for picture in pictures)
+    return contact_sheet(pictures, columns=min(10, len(pictures)), cell=max(cell // largest, 1) * largest)

@@ -9,26 +9,28 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pixelry import plugins
 from pixelry.data.catalog import load_dataset
-from pixelry.data.dataset import Dataset, image_to_tensor
-from pixelry.data.loading import eval_batch, fit_image, prepare
+from pixelry.data.dataset import Dataset, Split
+from pixelry.data.loading import eval_batch
 from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, UsageError
 from pixelry.inputs import Input, gather
+from pixelry.pixels import as_float, drop_alpha, to_grey
 from pixelry.report import Report
 from pixelry.tasks.base import Task
 from pixelry.training.evaluate import evaluate_network, run_network
-from pixelry.types import Labels, Result, Results
+from pixelry.types import Result, Results
 
 CARD_VERSION = 1
 CARD_KEY = "pixelry"
@@ -125,26 +127,85 @@ class Model:
         gathered, single = gather(inputs)
         results = Results()
         pending: list[tuple[Tensor, Input]] = []
-        size = batch or eval_batch(self.card.size)
         for item in gathered:
             try:
-                pixels = image_to_tensor(item.read(), channels=self.card.channels)
+                pixels = self._to_input(item)
             except ImageError as error:
                 if not skip_errors:
                     raise ImageError(str(error) if item.name in str(error) else f"{item.name}: {error}") from None
                 results.failed.append((item.name, str(error)))
                 continue
-            pending.append((fit_image(pixels, size=self.card.size), item))
-            if len(pending) == size:
+            # Images of another size begin a batch of their own.
+            full = batch or eval_batch((pixels.shape[-2], pixels.shape[-1]))
+            if pending and (len(pending) >= full or pending[0][0].shape != pixels.shape):
                 results.extend(self._predict_batch(pending))
                 pending = []
+            pending.append((pixels, item))
         results.extend(self._predict_batch(pending) if pending else [])
         return results[0] if single and results else results
 
-    def _predict_batch(self, pending: list[tuple[Tensor, Input]]) -> list[Labels]:
-        images = torch.stack([pixels for pixels, _ in pending])
-        output = run_network(self.network, images, memory_format=torch.channels_last)
+    def _to_input(self, item: Input) -> Tensor:
+        pixels = self.task.to_input(item.read(), size=self.card.size, channels=self.card.channels)
+        least = getattr(self.network, "least_side", 1)
+        if min(pixels.shape[-2:]) < least:
+            raise ImageError(
+                f"the picture has {pixels.shape[-2]}x{pixels.shape[-1]} pixels; the network looks through a window of "
+                f"{least}x{least}"
+            )
+        return pixels
+
+    def _predict_batch(self, pending: list[tuple[Tensor, Input]]) -> Sequence[Result]:
+        batch = {"image": torch.stack([pixels for pixels, _ in pending])}
+        output = run_network(self.network, self.task, batch, memory_format=torch.channels_last)
         return self.task.decode(output, [item.source for _, item in pending], [item.name for _, item in pending])
+
+    def generate(self, count: int = 1, *, label: str | None = None, seed: int = 0, start: int = 0) -> Results:
+        """Make pictures.
+
+        Args:
+            count: How many.
+            label: The class to draw, of a conditional model.
+            seed: With a picture's number it makes the same picture again.
+            start: Number of the first.
+
+        Raises:
+            UsageError: The model does not generate, the label is unknown, or a number is out of range.
+        """
+        if count < 1 or start < 0 or seed < 0:
+            raise UsageError(
+                f"count is {count}, start {start}, seed {seed}; expected a count from 1 and start and seed from 0"
+            )
+        task = self._able("generate")
+        return Results(task.generate(self.network, count, label=label, seed=seed, start=start))
+
+    def inpaint(self, image: Any, mask: Any, *, count: int = 1, label: str | None = None, seed: int = 0) -> Results:
+        """Draw the masked part of a picture anew.
+
+        Args:
+            image: One picture of the model's size: anything that `predict` takes.
+            mask: One of the same height and width; what is white (above one half) is drawn, the rest is kept.
+            count: How many completions.
+            label: The class, of a conditional model.
+            seed: With a completion's number it draws the same again.
+
+        Raises:
+            UsageError: The model does not complete pictures, or a number is out of range.
+            ImageError: Picture or mask cannot be read, have another size, or the mask does not suit the model.
+        """
+        if count < 1 or seed < 0:
+            raise UsageError(f"count is {count}, seed {seed}; expected a count from 1 and a seed from 0")
+        task = self._able("complete")
+        pixels, area = (_single(given, what) for given, what in ((image, "image"), (mask, "mask")))
+        known = to_grey(drop_alpha(as_float(area))) <= 0.5
+        return Results(task.complete(self.network, pixels, known, count, label=label, seed=seed))
+
+    def _able(self, verb: str) -> Any:
+        if not hasattr(self.task, verb):
+            able = [name for name in plugins.tasks.names() if hasattr(plugins.tasks.load(name).TASK, verb)]
+            raise UsageError(
+                f"a model for {self.card.task} makes no pictures; train one with `pixelry train {' or '.join(able)}`"
+            )
+        return self.task
 
     def evaluate(self, data: Any, *, split: str | None = None, test: Any = None, format: str | None = None) -> Report:
         """Evaluate on a split of a data set.
@@ -152,7 +213,7 @@ class Model:
         Args:
             data: A `Dataset`, a built-in name, a path, or data in memory.
             split: "train", "val" or "test"; by default test where there is one, else val, which is drawn from train
-                as in training.
+                as in training. Of other data than the model was trained on, without test and val, all is taken.
             test: A second source that is the test split.
             format: A format's name, or None to recognise it.
 
@@ -162,22 +223,31 @@ class Model:
         dataset = data if isinstance(data, Dataset) else load_dataset(data, test=test, format=format)
         # The model's own validation fraction: "val" is then what training set aside, and not what it saw.
         fraction = float(self.card.data.get("val_fraction", 0.1))
-        if (
-            "train" in dataset.splits
-            and split in (None, "val", "train")
-            and not (split is None and "test" in dataset.splits)
+        if split is None and not {"test", "val"} & set(dataset.splits) and self._is_new(dataset):
+            split = "train"
+        elif "train" in dataset.splits and (
+            split in ("val", "train") or (split is None and "test" not in dataset.splits)
         ):
             dataset = dataset.with_val(fraction)
         name = split or next(name for name in ("test", "val", "train") if name in dataset.splits)
         images = dataset[name]
         self._check_classes(dataset)
-        chosen = prepare(images, size=self.card.size, channels=self.card.channels)
+        chosen = self.fit_split(images)
         evaluator = evaluate_network(self.network, self.task, chosen)
         facts = {"parameters": self.parameters, "input": f"{self.card.channels} x {self.card.size}"}
-        return Report(self.card.task, self.card.network, dataset.name, name, evaluator.findings(chosen), facts)
+        findings = evaluator.findings(chosen).and_pictures(self.task.pictures(self.network))
+        return Report(self.card.task, self.card.network, dataset.name, name, findings, facts)
+
+    def _is_new(self, dataset: Dataset) -> bool:
+        """Return whether the model was trained on other data."""
+        return bool(dataset.fingerprint != self.card.data.get("fingerprint"))
+
+    def fit_split(self, split: Split) -> Split:
+        """Return a split with its images in the form that the model is judged on."""
+        return self.task.fit_split(split, size=self.card.size, channels=self.card.channels)
 
     def _check_classes(self, dataset: Dataset) -> None:
-        if dataset.classes != self.card.classes:
+        if self.card.classes and dataset.classes != self.card.classes:
             raise ModelError(
                 f"{dataset.name} has the classes {_few(dataset.classes)}, the model has {_few(self.card.classes)}; "
                 "evaluate on data of the same classes in the same order"
@@ -215,6 +285,15 @@ class Model:
         )
 
 
+def _single(given: Any, what: str) -> NDArray[Any]:
+    """Return the pixels of the one image that was given."""
+    found, single = gather(given)
+    if not single:
+        raise UsageError(f"inpaint takes one {what}; got several")
+    (item,) = found
+    return item.read()
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -232,16 +311,19 @@ def versions() -> dict[str, str]:
     return {"pixelry": version("pixelry"), "torch": torch.__version__, "python": platform.python_version()}
 
 
-def load_model(path: str | Path) -> Model:
+def load_model(path: str | Path | Model) -> Model:
     """Load a model file.
 
     Args:
-        path: A `.safetensors` file that Pixelry wrote, or a run's folder that holds `model.safetensors`.
+        path: A `.safetensors` file that Pixelry wrote, or a run's folder that holds `model.safetensors`; a model
+            comes back as it is.
 
     Raises:
         ModelError: The file is missing, truncated, no Pixelry model, of a newer version, or its weights do not fit
             the network that its card names.
     """
+    if isinstance(path, Model):
+        return path
     path = Path(path)
     if path.is_dir():
         path = path / "model.safetensors"
@@ -249,7 +331,7 @@ def load_model(path: str | Path) -> Model:
         raise ModelError(f"there is no model file {path}; `pixelry train ... --out DIR` leaves DIR/model.safetensors")
     card, state = _read(path)
     try:
-        plugin = plugins.networks.load(card.network)
+        plugin = plugins.network_for(card.network, card.task)
         task: Task = plugins.tasks.load(card.task).TASK(classes=card.classes, **card.task_options)
         # On the meta device nothing is allocated: a card that claims a giant network costs nothing.
         with torch.device("meta"):

@@ -1,7 +1,9 @@
 """Plug-ins: a file's name is the plug-in's name, and other packages add theirs by entry points.
 
 A folder of this package (networks, data/formats, tasks) is a registry: `networks/cnn.py` is the network `cnn`.
-A file whose name starts with `_`, `base.py` and `blocks.py`, is shared code and no plug-in. Another package registers
+A file whose name starts with `_`, `base.py` and `blocks.py`, is shared code and no plug-in. A network whose
+architecture is another for each task has a file in a folder of the task's name: `networks/denoise/logistic.py` is the
+plug-in `denoise.logistic`, and what `logistic` means for the task denoise. Another package registers
 a module with an entry point in the group `pixelry.networks`, `pixelry.formats` or `pixelry.tasks`:
 
     [project.entry-points."pixelry.networks"]
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -40,8 +43,7 @@ class Registry:
     @cached_property
     def _files(self) -> tuple[str, ...]:
         folder = Path(__file__).parent.joinpath(*self.package.split(".")[1:])
-        names = (module.name for module in pkgutil.iter_modules([str(folder)]))
-        return tuple(name for name in names if not name.startswith("_") and name not in SHARED)
+        return tuple(name for name in _modules(folder) if name.split(".")[-1] not in SHARED)
 
     @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
@@ -71,6 +73,39 @@ class Registry:
             assert isinstance(module, ModuleType), f"entry point {name} is not a module"
             return module
         raise unknown(self.kind, name, self.names())
+
+
+def _modules(folder: Path, prefix: str = "") -> Iterator[str]:
+    """Yield the names of the modules in a folder and in the packages in it: "cnn", "denoise.logistic"."""
+    for module in pkgutil.iter_modules([str(folder)]):
+        if module.name.startswith("_"):
+            continue
+        if module.ispkg:
+            yield from _modules(folder / module.name, f"{prefix}{module.name}.")
+        else:
+            yield prefix + module.name
+
+
+def network_for(name: str, task: str) -> ModuleType:
+    """Import and return the network that a name means for a task: the task's own file, else the one for all.
+
+    Raises:
+        UsageError: There is no such task, or no network of that name does it; the message has those that do.
+    """
+    tasks.load(task)
+    known = networks.names()
+    full = f"{task}.{name}" if f"{task}.{name}" in known else name
+    if full in known and task in (plugin := networks.load(full)).RECIPES:
+        return plugin
+    if name in known or any(other.endswith(f".{name}") for other in known):
+        raise UsageError(f"{name} is no network for {task}; those that are: {', '.join(network_names(task))}")
+    raise unknown("network", name, network_names(task))
+
+
+def network_names(task: str) -> tuple[str, ...]:
+    """Return the names of the networks that do a task, sorted."""
+    able = (name for name in networks.names() if task in networks.load(name).RECIPES)
+    return tuple(sorted({name.removeprefix(f"{task}.") for name in able}))
 
 
 networks = Registry("network", "pixelry.networks", "pixelry.networks")

@@ -1,37 +1,100 @@
-"""Predictions as files: a CSV for people, JSON lines for programs, a sheet to look at."""
+"""Predictions as files: tables for people and programs, pictures one by one, a sheet to look at."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelry.draw import draw_samples
 from pixelry.errors import PixelryError
 from pixelry.pixels import contact_sheet, write_image
-from pixelry.types import Results
+from pixelry.types import Generated, Labels, Restored, Results
 
 SHEET_IMAGES = 64
+SHEET_PAIRS = 12
+SHEET_SAMPLES = 100
+PAIR_CELL = 640
 
 
 def save_predictions(results: Results, folder: Path) -> None:
-    """Write `predictions.csv`, `predictions.jsonl`, `sheet.png` and, where images failed, `failed.csv`."""
+    """Write what a model said of images.
+
+    `predictions.jsonl` has a line for each; `predictions.csv` the labels, where they are labels; what is a picture
+    is a file of its own, named after the one that was given; `sheet.png` shows the first, and `failed.csv` names the
+    images that could not be read.
+    """
     try:
-        with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(result.to_dict()) + "\n" for result in results)
-        _write_csv(
-            folder / "predictions.csv",
-            ("name", "label", "score"),
-            [(r.name, r.label, f"{r.score:.6f}") for r in results],
-        )
+        files = _save_pictures(results, folder)
+        _write_lines(folder / "predictions.jsonl", results, files)
+        labels = [(r.name, r.label, f"{r.score:.6f}") for r in results if isinstance(r, Labels)]
+        if labels:
+            _write_csv(folder / "predictions.csv", ("name", "label", "score"), labels)
         if results.failed:
             _write_csv(folder / "failed.csv", ("name", "error"), results.failed)
     except OSError as error:
         raise PixelryError(f"the predictions cannot be written to {folder}: {error.strerror}") from None
+    results.folder = folder
     if results:
-        shown = results[:SHEET_IMAGES]
-        labels = [f"{result.label} {result.score:.0%}" for result in shown]
-        write_image(folder / "sheet.png", contact_sheet([result.image for result in shown], labels=labels))
+        write_image(folder / "sheet.png", _sheet(results))
+
+
+def save_generated(results: Results, folder: Path) -> None:
+    """Write pictures that a model made: a file each, a JSON line each in `images.jsonl`, and `sheet.png`."""
+    try:
+        files = _save_pictures(results, folder)
+        _write_lines(folder / "images.jsonl", results, files)
+    except OSError as error:
+        raise PixelryError(f"the pictures cannot be written to {folder}: {error.strerror}") from None
+    results.folder = folder
+    write_image(folder / "sheet.png", draw_samples([result.draw() for result in results[:SHEET_SAMPLES]]))
+
+
+def _save_pictures(results: Results, folder: Path) -> list[str | None]:
+    """Write the results that are pictures; return each result's file, None for those that are not."""
+    taken: set[str] = set()
+    files: list[str | None] = []
+    for result in results:
+        if isinstance(result, Labels):
+            files.append(None)
+            continue
+        stem = Path(result.name).stem.replace("#", "image") if isinstance(result, Restored) else result.name
+        file = next(name for name in _names(stem, _suffix(result.image)) if name not in taken)
+        taken.add(file)
+        result.save(folder / file)
+        files.append(file)
+    return files
+
+
+def _names(stem: str, suffix: str) -> Iterable[str]:
+    yield f"{stem}{suffix}"
+    yield from (f"{stem}-{number}{suffix}" for number in range(2, 10**9))
+
+
+def _suffix(image: NDArray[Any]) -> str:
+    # PNG holds integers without loss, TIFF also floats.
+    return ".tif" if image.dtype.kind == "f" else ".png"
+
+
+def _sheet(results: Results) -> NDArray[np.uint8]:
+    labelled = [result for result in results[:SHEET_IMAGES] if isinstance(result, Labels)]
+    if labelled:
+        labels = [f"{result.label} {result.score:.0%}" for result in labelled]
+        return contact_sheet([result.image for result in labelled], labels=labels)
+    pairs = [result for result in results[:SHEET_PAIRS] if isinstance(result, Restored | Generated)]
+    names = [Path(pair.name).name for pair in pairs]
+    return contact_sheet([pair.draw() for pair in pairs], labels=names, columns=min(2, len(pairs)), cell=PAIR_CELL)
+
+
+def _write_lines(path: Path, results: Results, files: Sequence[str | None]) -> None:
+    with path.open("w", encoding="utf-8") as lines:
+        for result, file in zip(results, files, strict=True):
+            lines.write(json.dumps({**result.to_dict(), **({"file": file} if file else {})}) + "\n")
 
 
 def _write_csv(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -6,22 +6,22 @@ import dataclasses
 import inspect
 import math
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, get_type_hints
 
 from rich.console import Console
 from torch import nn
 
 from pixelry import plugins
-from pixelry.config import DataConfig, Recipe, RunConfig, check_value, load_config, replace, save_config
+from pixelry.config import DataConfig, Recipe, RunConfig, check_value, load_config, parse_settings, replace, save_config
 from pixelry.data.dataset import Dataset, Split
-from pixelry.data.loading import native_size, prepare
+from pixelry.data.loading import native_size
 from pixelry.errors import ExistsError, PixelryError, UsageError, unknown
 from pixelry.model import Card, Model, versions
-from pixelry.tasks.base import Task
+from pixelry.tasks.base import Form, Task
 from pixelry.training.callbacks import MetricsLog
 from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_input
 from pixelry.training.weights import load_weights
@@ -36,7 +36,7 @@ LARGEST_NATIVE_SIDE = 128
 STEPS_PER_EPOCH = 20
 LEAST_BATCH = 16
 # What build gets from data and task, and a user does not set.
-GIVEN = {"channels", "size", "classes"}
+GIVEN = {"channels", "size", "classes", "levels"}
 # Tells the processes that Lightning starts which folder the first one made.
 FOLDER_VARIABLE = "PIXELRY_RUN_FOLDER"
 
@@ -46,16 +46,28 @@ def is_first_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
-def recipe_of(plugin: ModuleType, task: str, network: str) -> Recipe:
+def parse_rung(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the network and the settings of a rung: "cnn:width=32:lr=0.01" is cnn with two settings.
+
+    Raises:
+        UsageError: A setting is not KEY=VALUE.
+    """
+    network, *settings = text.split(":")
+    return network, parse_settings(settings)
+
+
+def folder_name(rung: str) -> str:
+    """Return a rung's name as a folder's: "cnn:width=32" is "cnn-width-32"."""
+    return re.sub(r"[^\w.]+", "-", rung)
+
+
+def recipe_of(network: str, task: str) -> Recipe:
     """Return a network's default recipe for a task.
 
     Raises:
-        UsageError: The network does not do the task.
+        UsageError: There is no such network, or it does not do the task.
     """
-    if task not in plugin.RECIPES:
-        able = [name for name in plugins.networks.names() if task in plugins.networks.load(name).RECIPES]
-        raise UsageError(f"{network} is no network for {task}; those that are: {', '.join(able)}")
-    recipe: Recipe = plugin.RECIPES[task]
+    recipe: Recipe = plugins.network_for(network, task).RECIPES[task]
     return recipe
 
 
@@ -67,7 +79,7 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """
     recipe_keys = {f.name for f in dataclasses.fields(Recipe)} - {"options"}
     task_hints = _task_hints(config.task)
-    network_hints = _network_hints(config.network)
+    network_hints = _network_hints(config.network, config.task)
     recipe, options, network = {}, dict(config.recipe.options), dict(config.network_options)
     for key, value in settings.items():
         if key in recipe_keys:
@@ -113,8 +125,8 @@ def _task_hints(task: str) -> dict[str, Any]:
     }
 
 
-def _network_hints(network: str) -> dict[str, Any]:
-    build = plugins.networks.load(network).build
+def _network_hints(network: str, task: str) -> dict[str, Any]:
+    build = plugins.network_for(network, task).build
     hints = get_type_hints(build)
     return {name: hints[name] for name in inspect.signature(build).parameters if name not in GIVEN}
 
@@ -178,11 +190,12 @@ def resumed(folder: str | Path) -> RunConfig:
     return load_config(path)
 
 
-def input_form(data: DataConfig, dataset: Dataset, weights: str | None) -> tuple[int, tuple[int, int]]:
-    """Return channels and (height, width) at the network: as told, or by the data."""
-    channels = data.channels or dataset.channels
-    if data.size is not None:
-        return channels, data.size
+def input_form(data: DataConfig, dataset: Dataset, weights: str | None, task: Task) -> tuple[int, tuple[int, int]]:
+    """Return channels and (height, width) at the network: as told, as the task wants them, or by the data."""
+    form = task.input_form(dataset["train"], Form(data.channels, data.size))
+    channels = form.channels or dataset.channels
+    if form.size is not None:
+        return channels, form.size
     native = native_size(dataset["train"])
     if weights == "imagenet" and (native is None or min(native) > LARGEST_NATIVE_SIDE):
         return channels, (IMAGENET_SIDE, IMAGENET_SIDE)
@@ -193,7 +206,7 @@ def input_form(data: DataConfig, dataset: Dataset, weights: str | None) -> tuple
 
 def build_network(config: RunConfig, task: Task, channels: int, size: tuple[int, int]) -> nn.Module:
     """Build the network of a run for its data."""
-    plugin = plugins.networks.load(config.network)
+    plugin = plugins.network_for(config.network, config.task)
     network: nn.Module = plugin.build(channels=channels, size=size, **task.outputs(), **config.network_options)
     return network
 
@@ -213,14 +226,14 @@ def execute(
     for note in dataset.notes:
         say(f"data: {note}", highlight=False)
     task: Task = plugins.tasks.load(config.task).TASK.from_dataset(dataset, **config.recipe.options)
-    channels, size = input_form(config.data, dataset, config.weights)
-    train = prepare(dataset["train"], size=size, channels=channels)
-    val = prepare(dataset["val"], size=size, channels=channels) if "val" in dataset.splits else None
+    channels, size = input_form(config.data, dataset, config.weights, task)
+    train = task.fit_split(dataset["train"], size=size, channels=channels, training=True)
+    val = task.fit_split(dataset["val"], size=size, channels=channels) if "val" in dataset.splits else None
     torch.manual_seed(config.seed)
     network = build_network(config, task, channels, size)
-    fit_input(network, train, seed=config.seed)
+    fit_input(network, task, train, seed=config.seed)
     if config.weights and not resume:
-        for line in load_weights(network, config.weights, plugins.networks.load(config.network)):
+        for line in load_weights(network, config.weights, plugins.network_for(config.network, config.task)):
             say(f"weights: {line}: trained from scratch", highlight=False)
     path = fast_path_for(network, task, train, config)
     say(f"engine: {path.precision}, {path.memory_format} ({path.reason})", highlight=False)

@@ -87,15 +87,7 @@ class Labels:
         Raises:
             ExistsError: The file exists and `overwrite` is off.
         """
-        path = Path(path)
-        if path.suffix.lower() != ".json":
-            from pixelry.pixels import write_image
-
-            write_image(path, self.draw(), overwrite=overwrite)
-            return
-        if path.exists() and not overwrite:
-            raise ExistsError(f"{path} exists; give another name, or overwrite=True")
-        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        _save(path, self.draw(), self.to_dict(), overwrite)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.label} ({self.score:.1%})"
@@ -104,7 +96,139 @@ class Labels:
         return f"Labels({self})"
 
 
-Result = Labels
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A restored picture.
+
+    Attributes:
+        image: (H, W) or (H, W, C), of the shape and dtype of what was given.
+        name: What the image is called: its path, or "#3" for the fourth of a batch.
+        source: The image as it was given, or the path to read it from again.
+    """
+
+    image: NDArray[Any]
+    name: str
+    source: NDArray[Any] | Path
+
+    def __post_init__(self) -> None:
+        if self.image.ndim not in (2, 3):
+            raise UsageError(f"a picture has shape (H, W) or (H, W, C); got {self.image.shape}")
+
+    @property
+    def original(self) -> NDArray[Any]:
+        """The image before it was restored; one that came from a file is read again."""
+        from pixelry.pixels import read_image
+
+        return read_image(self.source) if isinstance(self.source, Path) else self.source
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold: name, shape, dtype."""
+        return {"name": self.name, "shape": list(self.image.shape), "dtype": str(self.image.dtype)}
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Return the image before and after, side by side, uint8."""
+        return _side_by_side(self.original, self.image)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the picture; `.json` writes its numbers.
+
+        Raises:
+            ExistsError: The file exists and `overwrite` is off.
+        """
+        _save(path, self.image, self.to_dict(), overwrite)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.image, dtype=dtype) if copy else np.asarray(self.image, dtype=dtype)
+
+    def __str__(self) -> str:
+        return f"{self.name}: restored, {'x'.join(map(str, self.image.shape))} {self.image.dtype}"
+
+    def __repr__(self) -> str:
+        return f"Restored({self})"
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """A picture that a model made.
+
+    Attributes:
+        image: (H, W) or (H, W, 3) uint8.
+        seed: Of the run; with `index` it makes the same picture again.
+        index: Number of the picture in its run.
+        label: The class that was asked for, if one was.
+        given: What the model was given to complete, as `image`, if anything.
+        known: (H, W) bool, the pixels of `given` that were kept.
+    """
+
+    image: NDArray[np.uint8]
+    seed: int
+    index: int
+    label: str | None = None
+    given: NDArray[np.uint8] | None = None
+    known: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        if self.image.ndim not in (2, 3) or self.image.dtype != np.uint8:
+            raise UsageError(f"a picture is uint8 (H, W) or (H, W, 3); got {self.image.dtype} {self.image.shape}")
+        for other in (self.given, self.known):
+            if other is not None and other.shape[:2] != self.image.shape[:2]:
+                raise UsageError(f"a picture of {self.image.shape} cannot complete one of {other.shape}")
+
+    @property
+    def name(self) -> str:
+        """What the picture is called: its seed, its number and its class."""
+        return f"seed{self.seed}-{self.index:05d}" + (f"-{self.label}" if self.label is not None else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold: name, seed, index, label, shape."""
+        facts = {"name": self.name, "seed": self.seed, "index": self.index, "label": self.label}
+        return {**facts, "shape": list(self.image.shape)}
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Return the picture; of a completed one also what was known, on grey, before it."""
+        if self.given is None or self.known is None:
+            return self.image
+        mask = self.known if self.image.ndim == 2 else self.known[..., None]
+        return _side_by_side(np.where(mask, self.given, np.uint8(128)), self.image)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the picture; `.json` writes its numbers.
+
+        Raises:
+            ExistsError: The file exists and `overwrite` is off.
+        """
+        _save(path, self.image, self.to_dict(), overwrite)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.image, dtype=dtype) if copy else np.asarray(self.image, dtype=dtype)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Generated({self}, {'x'.join(map(str, self.image.shape))})"
+
+
+def _side_by_side(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8]:
+    from pixelry.pixels import to_uint8
+
+    gap = np.full((before.shape[0], max(1, before.shape[1] // 50), *before.shape[2:]), 255, dtype=np.uint8)
+    return np.concatenate([to_uint8(before), gap, to_uint8(after)], axis=1)
+
+
+def _save(path: str | Path, image: NDArray[Any], facts: dict[str, Any], overwrite: bool) -> None:
+    path = Path(path)
+    if path.suffix.lower() != ".json":
+        from pixelry.pixels import write_image
+
+        write_image(path, image, overwrite=overwrite)
+        return
+    if path.exists() and not overwrite:
+        raise ExistsError(f"{path} exists; give another name, or overwrite=True")
+    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+Result = Labels | Restored | Generated
 
 
 class Results(list[Result]):
@@ -112,7 +236,10 @@ class Results(list[Result]):
 
     Attributes:
         failed: (name, message) of each image that could not be read and was skipped because that was asked for.
+        folder: Where they were written, if they were.
     """
+
+    folder: Path | None = None
 
     def __init__(self, results: Iterable[Result] = (), failed: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(results)

@@ -12,7 +12,7 @@ import torch
 from skimage import data
 
 from pixelry.data import check, findings
-from pixelry.data.catalog import digits
+from pixelry.data.builtin import digits
 from pixelry.data.check import CheckReport, check_dataset
 from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.errors import ImageError

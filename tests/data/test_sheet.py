@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelry.data.catalog import digits
+from pixelry.data.builtin import digits
 from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.data.sheet import dataset_sheet
 from pixelry.errors import ImageError, UsageError

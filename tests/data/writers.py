@@ -41,6 +41,14 @@ def write_folder(root: Path, splits: Splits, classes: list[str]) -> Path:
     return root
 
 
+def write_images(root: Path, splits: Splits, classes: list[str]) -> Path:
+    for split, (images, _) in splits.items():
+        (root / split).mkdir()
+        for number, image in enumerate(images):
+            write_image(root / split / f"{number}.png", image)
+    return root
+
+
 def idx_bytes(array: np.ndarray) -> bytes:
     head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     return head + array.astype(np.uint8).tobytes()
@@ -139,8 +147,11 @@ def write_npz(root: Path, splits: Splits, classes: list[str]) -> Path:
 
 
 # Format, writer, shape of its pictures.
+# Formats that hold pictures alone.
+UNLABELLED = {"images"}
 WRITERS: list[tuple[str, Writer, tuple[int, ...]]] = [
     ("folder", write_folder, (7, 9, 3)),
+    ("images", write_images, (7, 9, 3)),
     ("idx", write_idx, (5, 6)),
     ("cifar", write_cifar_binary, (32, 32, 3)),
     ("cifar", write_cifar_python, (32, 32, 3)),

@@ -12,6 +12,7 @@ import torch
 
 from pixelry import plugins
 from pixelry.data.arrays import dataset_from_arrays, dataset_from_torch
+from pixelry.data.builtin import BUILT_IN
 from pixelry.data.dataset import Dataset, Split
 from pixelry.errors import DataError, UsageError, did_you_mean
 from pixelry.paths import cache_dir, data_dir
@@ -69,7 +70,6 @@ DOWNLOADS = {
         "cifar-100-python.tar.gz, unpacked", "cifar",
     ),
 }  # fmt: skip
-DIGITS = "handwritten digits, 8x8 grey, 1,442 + 355: ships with scikit-learn, nothing is downloaded"
 
 
 def load_dataset(source: Any, *, test: Any = None, format: str | None = None, name: str | None = None) -> Dataset:
@@ -124,35 +124,18 @@ def _load(source: Any, format: str | None) -> Dataset:
 
 
 def _is_name(source: str | Path) -> bool:
-    return isinstance(source, str) and (source == "digits" or (source in DOWNLOADS and not Path(source).exists()))
+    if source == "digits":
+        return True
+    return isinstance(source, str) and source in {*BUILT_IN, *DOWNLOADS} and not Path(source).exists()
 
 
 def _named(name: str) -> Dataset:
-    if name == "digits":
-        return digits()
+    if name in BUILT_IN:
+        return BUILT_IN[name].read()
     home = data_dir()
     if home is not None and (home / name).exists():
         return replace(_path(home / name, None), name=name, source=name)
     return _downloaded(name)
-
-
-def digits() -> Dataset:
-    """Return scikit-learn's digits: 8x8 grey, 16 levels stretched to 0..255; every fifth of a class is test."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    pixels = torch.from_numpy((bunch.images * (255 / 16)).round().astype(np.uint8))[:, None]
-    labels = torch.from_numpy(bunch.target.astype(np.int64))
-    rank = torch.zeros(len(labels), dtype=torch.int64)
-    for label in range(10):
-        members = (labels == label).nonzero().flatten()
-        rank[members] = torch.arange(len(members))
-    held_out = rank % 5 == 4
-    splits = {
-        "train": Split(pixels[~held_out], {"label": labels[~held_out]}),
-        "test": Split(pixels[held_out], {"label": labels[held_out]}),
-    }
-    return Dataset("digits", splits, tuple("0123456789"), "built-in", "digits")
 
 
 def _downloaded(name: str) -> Dataset:
@@ -185,7 +168,7 @@ def _find(source: str | Path) -> Path:
         return path
     if home is not None and not path.is_absolute() and (home / path).exists():
         return home / path
-    near = did_you_mean(str(source), ["digits", *DOWNLOADS])
+    near = did_you_mean(str(source), [*BUILT_IN, *DOWNLOADS])
     raise DataError(f"there is no file, folder or data set called '{source}'{near}")
 
 
@@ -224,7 +207,7 @@ def _with_test(dataset: Dataset, other: Dataset) -> Dataset:
 
 def describe_catalog() -> list[dict[str, Any]]:
     """Return rows for `pixelry data list`: data sets by name, then formats."""
-    rows = [{"name": "digits", "kind": "built-in", "description": DIGITS}]
+    rows = [{"name": name, "kind": "built-in", "description": entry.description} for name, entry in BUILT_IN.items()]
     rows += [{"name": name, "kind": "download", "description": entry.description} for name, entry in DOWNLOADS.items()]
     for name in plugins.formats.names():
         rows.append({"name": name, "kind": "format", "description": plugins.formats.load(name).LOOKS_FOR})

@@ -121,6 +121,11 @@ def native_size(split: Split) -> tuple[int, int] | None:
     return sizes.pop() if len(sizes) == 1 else None
 
 
+def to_float(images: Tensor) -> Tensor:
+    """Return images as float32 in [0, 1]: uint8 is divided by 255, floats come back as they are."""
+    return images if images.is_floating_point() else images.float().div_(255)
+
+
 class SeededBatches:
     """Indices of each batch, as a pure function of seed and epoch.
 

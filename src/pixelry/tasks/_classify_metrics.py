@@ -16,9 +16,10 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from torchmetrics.utilities import dim_zero_cat
 
 from pixelry.data.dataset import Split
+from pixelry.data.loading import Batch
 from pixelry.draw import confusion_figure, reliability_figure
 from pixelry.pixels import contact_sheet
-from pixelry.tasks.base import Batch, Evaluator, Findings, Picture, Table
+from pixelry.tasks.base import Evaluator, Findings, Picture, Table
 
 ECE_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 MISTAKES = 32

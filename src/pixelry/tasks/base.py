@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from pixelry.data.dataset import Dataset, Split
+from pixelry.data.dataset import Dataset, Split, image_to_tensor
+from pixelry.data.loading import Batch, fit_image, prepare
+from pixelry.errors import UsageError
 from pixelry.types import Result
 
-Batch = dict[str, Any]
 # An image as it was given to predict: its pixels, or where to read them again.
 Source = NDArray[Any] | Path
+
+
+@dataclass(frozen=True)
+class Form:
+    """What images look like at the network: channels (1 or 3) and (height, width); None is left open."""
+
+    channels: int | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,10 @@ class Findings:
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = field(default=())
 
+    def and_pictures(self, pictures: tuple[Picture, ...]) -> Findings:
+        """Return the findings with further pictures, which come first."""
+        return dataclasses.replace(self, pictures=(*pictures, *self.pictures))
+
 
 class Evaluator(Metric):
     """Gathers the outputs of a network over a split; a torchmetrics Metric, so that processes add up.
@@ -58,8 +73,11 @@ class Evaluator(Metric):
         raise TypeError(f"{type(self).__name__} makes no report")
 
 
-class Task(Protocol):
-    """Target, losses, metrics and decoding of one kind of job.
+class Task(ABC):
+    """Target, losses, metrics and decoding of one kind of job: a frozen dataclass of the job's options.
+
+    Between the data and the network stand, in this order: `fit_split` (the form of the images), augmentation,
+    `observe` (what the network gets to see of them, such as noisy ones) and `forward` (the call itself).
 
     Attributes:
         name: The word of the command line.
@@ -72,7 +90,7 @@ class Task(Protocol):
     """
 
     name: ClassVar[str]
-    phases: ClassVar[tuple[str, ...]]
+    phases: ClassVar[tuple[str, ...]] = ("main",)
     monitor: ClassVar[str]
     higher_is_better: ClassVar[bool]
     recommended: ClassVar[str]
@@ -80,37 +98,87 @@ class Task(Protocol):
     classes: tuple[str, ...]
 
     @classmethod
+    @abstractmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Task:
         """Make the task that fits a data set; raises DataError where the data lacks what the task needs."""
-        ...
 
     def options(self) -> dict[str, Any]:
         """Return the task's own options, as the model card keeps them."""
-        ...
+        own = [f.name for f in dataclasses.fields(self) if f.name != "classes"]  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in own}
 
     def outputs(self) -> dict[str, Any]:
         """Return what a network's `build` must be told beside channels and size, such as `classes`."""
-        ...
+        return {}
+
+    def input_form(self, split: Split, form: Form) -> Form:
+        """Return the form of the images that the task wants of a training split, where the user left it open.
+
+        What stays None follows from the data: its channels, and its size up to 128 pixels.
+        """
+        return form
+
+    def fit_split(self, split: Split, *, size: tuple[int, int], channels: int, training: bool = False) -> Split:
+        """Return a split with its images in the form that batches are made of.
+
+        Args:
+            split: Images of any size and kind.
+            size: (height, width) at the network in training.
+            channels: 1 or 3.
+            training: Whether it is to be trained on, and not to be judged on.
+        """
+        return prepare(split, size=size, channels=channels)
+
+    def observe(self, batch: Batch, *, training: bool) -> Batch:
+        """Return what the network gets to see of a batch: the batch itself, or with noise, or with levels.
+
+        Args:
+            batch: "image" (B, C, H, W) float in [0, 1], "index" (B,) where it comes from a loader, and the targets.
+            training: Draw from torch's global generator; otherwise the draw follows from "index" alone, so that an
+                evaluation is the same however its batches are cut.
+        """
+        return batch
+
+    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return the network's output for what `observe` returned."""
+        output: Tensor = network(batch["image"])
+        return output
+
+    def to_input(self, image: NDArray[Any], *, size: tuple[int, int], channels: int) -> Tensor:
+        """Return an image to predict for as the network takes it, (C, H, W): uint8, or float in [0, 1].
+
+        Raises:
+            ImageError: It is no image, or too small for the network.
+        """
+        return fit_image(image_to_tensor(image, channels=channels), size=size)
 
     def parameters(self, network: nn.Module, phase: str) -> nn.Module:
         """Return the part of the network that a phase trains."""
-        ...
+        return network
 
+    @abstractmethod
     def losses(self, network: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Return the losses of one phase; "loss" is the one to descend, a scalar."""
-        ...
 
+    @abstractmethod
     def evaluator(self, *, sync: bool = False) -> Evaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
-        ...
 
     def calibrated(self, evaluator: Evaluator) -> Task:
         """Return the task with what it fits to the validation split after training, such as a temperature.
 
         The evaluator, filled on that split, is brought up to date; a task that fits nothing returns itself.
         """
-        ...
+        return self
 
-    def decode(self, output: Tensor, sources: list[Source], names: list[str]) -> list[Result]:
-        """Turn a batch of outputs into one typed result an image."""
-        ...
+    def pictures(self, network: nn.Module) -> tuple[Picture, ...]:
+        """Return pictures for a report that the network makes out of nothing, such as a generator's."""
+        return ()
+
+    def decode(self, output: Tensor, sources: list[Source], names: list[str]) -> Sequence[Result]:
+        """Turn a batch of outputs into one typed result an image.
+
+        Raises:
+            UsageError: The task predicts nothing for an image, as a generator does not.
+        """
+        raise UsageError(f"a model for {self.name} predicts nothing for an image; its verbs are others (--help)")

@@ -13,14 +13,15 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from pixelry.data.dataset import Dataset, require_labels
+from pixelry.data.loading import Batch
 from pixelry.errors import UsageError
 from pixelry.tasks._classify_metrics import ClassifyEvaluator
-from pixelry.tasks.base import Batch, Evaluator, Source
+from pixelry.tasks.base import Evaluator, Source, Task
 from pixelry.types import Labels
 
 
 @dataclass(frozen=True)
-class Classify:
+class Classify(Task):
     """Cross-entropy over class logits.
 
     Attributes:
@@ -41,7 +42,6 @@ class Classify:
     temperature: float = field(default=1.0, metadata={"fitted": True})
 
     name: ClassVar[str] = "classify"
-    phases: ClassVar[tuple[str, ...]] = ("main",)
     monitor: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
     recommended: ClassVar[str] = "airbench"
@@ -66,17 +66,9 @@ class Classify:
         require_labels(dataset)
         return cls(classes=dataset.classes, **options)
 
-    def options(self) -> dict[str, Any]:
-        """Return the options as the model card keeps them."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "classes"}
-
     def outputs(self) -> dict[str, Any]:
         """Return the number of classes, which `build` needs."""
         return {"classes": len(self.classes)}
-
-    def parameters(self, network: nn.Module, phase: str) -> nn.Module:
-        """Return the whole network: there is one phase."""
-        return network
 
     def losses(self, network: nn.Module, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
         """Return the cross-entropy in nats.
@@ -87,7 +79,7 @@ class Classify:
             phase: The only one.
         """
         images, labels = self._blend(batch["image"], batch["label"])
-        logits = network(images).float()
+        logits = self.forward(network, {**batch, "image": images}).float()
         return {"loss": F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)}
 
     def _blend(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

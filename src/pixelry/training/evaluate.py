@@ -8,21 +8,26 @@ import torch
 from torch import Tensor, nn
 
 from pixelry.data.dataset import Split
-from pixelry.data.loading import SeededBatches, eval_batch, make_loader
+from pixelry.data.loading import Batch, SeededBatches, eval_batch, make_loader, native_size, to_float
 from pixelry.errors import DataError
 from pixelry.tasks.base import Evaluator, Task
 
 
-def run_network(network: nn.Module, images: Tensor, *, memory_format: torch.memory_format) -> Tensor:
-    """Return a network's output for uint8 images (B, C, H, W), in float32 whatever the training's precision was.
+def run_network(network: nn.Module, task: Task, batch: Batch, *, memory_format: torch.memory_format) -> Tensor:
+    """Return a network's output for a batch, in float32 whatever the training's precision was.
 
     In full precision a model gives the same answers on every machine, up to rounding.
+
+    Args:
+        network: In evaluation mode.
+        task: Knows how the network is called.
+        batch: "image" (B, C, H, W), uint8 or float in [0, 1], and what else the task needs.
+        memory_format: Of the network's weights.
     """
     device = next(network.parameters()).device
-    pixels = images.to(device).float().div_(255).contiguous(memory_format=memory_format)
+    pixels = to_float(batch["image"].to(device)).contiguous(memory_format=memory_format)
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        output: Tensor = network(pixels)
-    return output
+        return task.forward(network, {**batch, "image": pixels})
 
 
 def evaluate_network(
@@ -40,7 +45,7 @@ def evaluate_network(
     Args:
         network: Is put into evaluation mode, and back.
         task: Gives the evaluator.
-        split: Images of one size, from `prepare`.
+        split: From the task's `fit_split`; images of several sizes are taken one at a time.
         memory_format: Of the network's weights.
         rank: This process of `world`, which share the split.
         world: Number of processes.
@@ -51,14 +56,15 @@ def evaluate_network(
     """
     if not len(split):
         raise DataError("there are no images to evaluate on")
-    size = (int(split.images[0].shape[-2]), int(split.images[0].shape[-1]))
-    batches = SeededBatches(len(split), eval_batch(size), rank=rank, world=world)
+    size = native_size(split)
+    batches = SeededBatches(len(split), eval_batch(size) if size else 1, rank=rank, world=world)
     evaluator = task.evaluator(sync=world > 1)
     was_training = network.training
     network.eval()
     for batch in make_loader(split, batches):
         if len(batch["image"]):
-            evaluator.update(run_network(network, batch["image"], memory_format=memory_format), batch)
+            seen = task.observe({**batch, "image": to_float(batch["image"])}, training=False)
+            evaluator.update(run_network(network, task, seen, memory_format=memory_format), seen)
         if on_batch:
             on_batch(len(batch["image"]))
     network.train(was_training)

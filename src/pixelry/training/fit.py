@@ -37,6 +37,7 @@ from pixelry.training.module import TrainingModule
 from pixelry.training.speed import FORMATS, FastPath, choose_fast_path
 
 STATISTICS_IMAGES = 10_000
+STATISTICS_VALUES = 2**25
 CHECKPOINT = Path("checkpoints/last.ckpt")
 METRICS = Path("metrics.csv")
 # Lightning's remarks that are of no use here: data in memory needs no workers, a run by our own clock no limit of
@@ -119,8 +120,7 @@ def fit(
     recipe, engine = config.recipe, config.engine
     if config.freeze < 1 and config.freeze > 0 and engine.strategy.startswith("ddp"):
         raise UsageError("--freeze for a part of the run does not go with ddp, which fixes the trained weights")
-    size = (int(train.images[0].shape[-2]), int(train.images[0].shape[-1]))
-    channels = int(train.images[0].shape[0])
+    channels, *size = train.images[0].shape
     policy = choose_policy(channels, task.classes) if recipe.augment == "auto" else recipe.augment
     batches = SeededBatches(len(train), recipe.batch, seed=config.seed)
     clock = Clock.for_budget(config.budget, recipe, batches.steps)
@@ -129,7 +129,7 @@ def fit(
         task,
         recipe,
         clock,
-        augment=make_augment(policy, size=size),
+        augment=make_augment(policy, size=(size[0], size[1])),
         steps_per_epoch=batches.steps,
         memory_format=FORMATS[engine.memory_format],
         seed=config.seed,
@@ -241,12 +241,15 @@ def _finish(
     )
 
 
-def fit_input(network: nn.Module, train: Split, *, seed: int = 0) -> None:
-    """Fit the input layers of a network (standardisation, whitening) to (at most 10,000) training images."""
+def fit_input(network: nn.Module, task: Task, train: Split, *, seed: int = 0) -> None:
+    """Fit the input layers of a network (standardisation, whitening) to (at most 10,000) training images.
+
+    They are fitted to what the network will see in training: noisy images, where the task adds noise.
+    """
     layers = [module for module in network.modules() if isinstance(module, Fitted)]
     if not layers:
         return
-    count = min(len(train), STATISTICS_IMAGES)
+    count = min(len(train), STATISTICS_IMAGES, max(1, STATISTICS_VALUES // train.images[0].numel()))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:count]
     images: Tensor
     if isinstance(train.images, Tensor):
@@ -254,8 +257,10 @@ def fit_input(network: nn.Module, train: Split, *, seed: int = 0) -> None:
     else:
         # Streamed data is large data: a few hundred pictures tell its mean well enough.
         images = torch.stack([train.images[int(i)] for i in chosen[:256]])
-    pixels = images.float() / 255
-    with torch.no_grad():
-        for layer in layers:
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pixels = task.observe({"image": images.float() / 255}, training=True)["image"]
+        for number, layer in enumerate(layers, 1):
             layer.fit(pixels)
-            pixels = layer(pixels)
+            if number < len(layers):
+                pixels = layer(pixels)

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from pixelry.config import Recipe
 from pixelry.data.augment import Augment, augment_share, augment_some
-from pixelry.data.loading import Batch, mix_seed
+from pixelry.data.loading import Batch, mix_seed, to_float
 from pixelry.errors import TrainingError
 from pixelry.tasks.base import Task
 from pixelry.training.clock import Clock, average_decay, rate_factor
@@ -154,8 +154,9 @@ class TrainingModule(LightningModule):
 
     def _prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
         share = augment_share(self.step / self.steps_per_epoch)
-        images = augment_some(self.augment, batch["image"].float().div_(255), generator, share)
-        return {**batch, "image": images.contiguous(memory_format=self.memory_format)}
+        images = augment_some(self.augment, to_float(batch["image"]), generator, share)
+        seen = self.task.observe({**batch, "image": images}, training=True)
+        return {**seen, "image": seen["image"].contiguous(memory_format=self.memory_format)}
 
     def _check_loss(self) -> None:
         if not torch.isfinite(self.loss):

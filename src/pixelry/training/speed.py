@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from pixelry.data.loading import Batch
+from pixelry.data.loading import Batch, to_float
 from pixelry.paths import cache_dir
 from pixelry.tasks.base import Task
 
@@ -106,7 +106,10 @@ class _Trial:
     def __init__(self, network: nn.Module, task: Task, batch: Batch, precision: str, memory_format: str) -> None:
         form = FORMATS[memory_format]
         self.network, self.task = copy.deepcopy(network).to(memory_format=form), task
-        self.batch = {**batch, "image": batch["image"].float().div(255).contiguous(memory_format=form)}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            seen = task.observe({**batch, "image": to_float(batch["image"])}, training=True)
+        self.batch = {**seen, "image": seen["image"].contiguous(memory_format=form)}
         self.bfloat16 = precision == "bf16-mixed"
         self.loss, self.gradient = torch.zeros(()), torch.zeros(0)
 

@@ -58,3 +58,9 @@ def subfolders(folder: Path) -> list[Path]:
         return []
     found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))]
     return natsorted(found, key=lambda path: path.name)
+
+
+def split_roots(path: Path) -> dict[str, Path]:
+    """Return the folder of each split: those with a split's name, or the path itself as train."""
+    named = {split: folder for folder in subfolders(path) if (split := split_of(folder.name))}
+    return named or {"train": path}

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from pixelry.data.dataset import Dataset, FileImages, Split
-from pixelry.data.formats._shared import split_of, subfolders
+from pixelry.data.formats._shared import split_roots, subfolders
 from pixelry.errors import DataError
 from pixelry.pixels import SUFFIXES, image_files
 
@@ -18,7 +18,7 @@ GENERIC = True
 
 def recognise(path: Path) -> bool:
     """Return whether the path holds folders with images in them, one a class."""
-    return any(_has_images(folder) for root in _roots(path).values() for folder in subfolders(root))
+    return any(_has_images(folder) for root in split_roots(path).values() for folder in subfolders(root))
 
 
 def read(path: Path) -> Dataset:
@@ -27,7 +27,7 @@ def read(path: Path) -> Dataset:
     Raises:
         DataError: There are no images.
     """
-    roots = _roots(path)
+    roots = split_roots(path)
     files = {split: {folder.name: image_files(folder) for folder in subfolders(root)} for split, root in roots.items()}
     found = {name for by_class in files.values() for name, members in by_class.items() if members}
     if not found:
@@ -37,12 +37,6 @@ def read(path: Path) -> Dataset:
     empty = sorted({name for by_class in files.values() for name in by_class} - found)
     notes = (f"no images in, and so no class for: {', '.join(empty)}",) if empty else ()
     return Dataset(path.name, splits, classes, "folder", str(path), notes)
-
-
-def _roots(path: Path) -> dict[str, Path]:
-    """Return the folder of each split: those with a split's name, or the path itself as train."""
-    named = {split: folder for folder in subfolders(path) if (split := split_of(folder.name))}
-    return named or {"train": path}
 
 
 def _has_images(folder: Path) -> bool:

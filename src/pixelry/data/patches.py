@@ -1,0 +1,136 @@
+"""Patches of one size from pictures of any size, for tasks whose networks see a neighbourhood and no whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pixelry.data.dataset import FileImages, Images, Split, to_channels
+from pixelry.data.loading import MEMORY_LIMIT
+from pixelry.errors import DataError, ImageError
+from pixelry.pixels import read_header
+
+Size = tuple[int, int]
+
+
+def image_sizes(split: Split) -> list[Size]:
+    """Return (height, width) of each picture; of files only the headers are read."""
+    images = split.images
+    if isinstance(images, Tensor):
+        return [(int(images.shape[-2]), int(images.shape[-1]))] * len(images)
+    if isinstance(images, FileImages):
+        headers = [read_header(source) for source in images.sources]
+        return [(header.height, header.width) for header in headers]
+    return [(int(images[i].shape[-2]), int(images[i].shape[-1])) for i in range(len(images))]
+
+
+def smallest_size(split: Split) -> Size:
+    """Return the smallest height and the smallest width in a split.
+
+    Raises:
+        DataError: It has no pictures.
+    """
+    sizes = image_sizes(split)
+    if not sizes:
+        raise DataError("there are no images")
+    return min(height for height, _ in sizes), min(width for _, width in sizes)
+
+
+def in_channels(split: Split, channels: int) -> Split:
+    """Return a split with its pictures in grey or colour, read when they are wanted unless they lie in memory."""
+    if isinstance(split.images, Tensor):
+        return Split(to_channels(split.images, channels), split.targets, split.names)
+    names = split.names or [split.name(i) for i in range(len(split))]
+    return Split(_Converted(split.images, channels), split.targets, names)
+
+
+def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
+    """Return patches that cover every picture, with as little overlap as goes.
+
+    Args:
+        split: Pictures of at least the patches' size.
+        size: (height, width) of the patches.
+        channels: 1 or 3.
+        memory: At most so many bytes are held as one tensor; more is cut as it is read.
+
+    Raises:
+        DataError: A picture is smaller than a patch, or cannot be read; it is named.
+    """
+    if isinstance(split.images, Tensor) and tuple(split.images.shape[-2:]) == size:
+        return in_channels(split, channels)
+    places: list[tuple[int, int, int]] = []
+    for index, (height, width) in enumerate(image_sizes(split)):
+        if height < size[0] or width < size[1]:
+            raise DataError(
+                f"{split.name(index)} has {height}x{width} pixels, less than a patch of {size[0]}x{size[1]}; give a "
+                "smaller --size"
+            )
+        tops, lefts = spread(height, size[0]), spread(width, size[1])
+        places += [(index, top, left) for top in tops for left in lefts]
+    patches = Patches(in_channels(split, channels).images, places, size)
+    names = [f"{split.name(index)} at {top},{left}" for index, top, left in places]
+    if len(places) * channels * size[0] * size[1] > memory:
+        return Split(patches, {}, names)
+    return Split(patches.in_memory(channels), {}, names)
+
+
+def spread(length: int, part: int) -> list[int]:
+    """Return where parts begin that cover a length evenly: the fewest that do.
+
+    Examples:
+        >>> spread(180, 64), spread(64, 64)
+        ([0, 58, 116], [0])
+    """
+    count = -(-length // part)
+    return [round(i * (length - part) / max(1, count - 1)) for i in range(count)]
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """Pictures brought to one channel count as they are read."""
+
+    images: Images
+    channels: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        try:
+            return to_channels(self.images[index], self.channels)
+        except ImageError as error:
+            raise DataError(f"{error}; `pixelry data check` lists every image that cannot be read") from None
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Patches, cut as they are read.
+
+    Attributes:
+        images: The pictures.
+        places: (picture, top, left) of each patch.
+        size: (height, width) of the patches.
+    """
+
+    images: Images
+    places: list[tuple[int, int, int]]
+    size: Size
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Tensor:
+        picture, top, left = self.places[index]
+        return self.images[picture][:, top : top + self.size[0], left : left + self.size[1]]
+
+    def in_memory(self, channels: int) -> Tensor:
+        """Return all patches as uint8 (N, C, H, W); each picture is read once."""
+        cut = torch.empty(len(self.places), channels, *self.size, dtype=torch.uint8)
+        last, picture = -1, torch.empty(0)
+        for number, (index, top, left) in enumerate(self.places):
+            if index != last:
+                last, picture = index, self.images[index]
+            cut[number] = picture[:, top : top + self.size[0], left : left + self.size[1]]
+        return cut

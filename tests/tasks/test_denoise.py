@@ -1,0 +1,354 @@
+"""Denoising: noise by its formulas, the network against NumPy, figures against scikit-image, pictures of any kind."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from skimage import data as samples
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+import pixelry as px
+from pixelry.data.dataset import FileImages, Split
+from pixelry.data.patches import cut_patches, image_sizes, spread
+from pixelry.errors import DataError, ImageError, UsageError
+from pixelry.networks.denoise import logistic
+from pixelry.pixels import gaussian_noise, write_image
+from pixelry.tasks.denoise import Denoise
+from pixelry.types import Restored
+
+FAST: dict[str, Any] = {"progress": False, "precision": "32-true", "memory_format": "channels_last"}
+
+
+@pytest.fixture(scope="module")
+def photos() -> px.Dataset:
+    """Grey crops of photographs, of two sizes."""
+    camera, coins = samples.camera(), samples.coins()
+    crops = [camera[100:196, 200:280], camera[200:296, 100:180], coins[:96, :80], coins[100:196, 100:180]]
+    images = torch.stack([torch.from_numpy(crop.copy())[None] for crop in crops])
+    held = torch.from_numpy(camera[60:124, 180:270].copy())[None, None]
+    return px.Dataset("crops", {"train": Split(images), "val": Split(held), "test": Split(held)})
+
+
+@pytest.fixture(scope="module")
+def model(photos: px.Dataset, tmp_path_factory: pytest.TempPathFactory) -> px.Model:
+    out = tmp_path_factory.mktemp("denoise") / "run"
+    settings = {"features": "buckets", "window": 5}
+    return px.train("denoise", photos, steps=60, size=(32, 32), settings=settings, out=out, **FAST)
+
+
+# Noise
+
+
+def observed(task: Denoise, images: torch.Tensor, *, training: bool = False) -> torch.Tensor:
+    batch = {"image": images, "index": torch.arange(len(images))}
+    noisy: torch.Tensor = task.observe(batch, training=training)["image"]
+    return noisy
+
+
+def test_gaussian_noise_has_its_sigma_and_is_not_clipped() -> None:
+    noisy = observed(Denoise(sigma=25), torch.zeros(4, 1, 64, 64))
+    assert float(noisy.std()) * 255 == pytest.approx(25, rel=0.03)
+    assert noisy.min() < 0
+
+
+def test_a_range_of_sigma_draws_one_for_each_picture() -> None:
+    noisy = observed(Denoise(sigma=50, sigma_min=5), torch.full((40, 1, 64, 64), 0.5))
+    sigmas = noisy.flatten(1).std(1) * 255
+    assert 4 < sigmas.min() < 15
+    assert 40 < sigmas.max() < 52
+
+
+def test_salt_and_pepper_replace_their_share_in_all_channels_alike() -> None:
+    noisy = observed(Denoise(noise="salt_pepper", amount=0.2), torch.full((2, 3, 100, 100), 0.5))
+    assert float((noisy == 1).double().mean()) == pytest.approx(0.1, abs=0.01)
+    assert float((noisy == 0).double().mean()) == pytest.approx(0.1, abs=0.01)
+    assert torch.equal(noisy[:, 0], noisy[:, 2])
+
+
+def test_poisson_noise_has_mean_and_variance_of_its_counts() -> None:
+    noisy = observed(Denoise(noise="poisson", peak=50), torch.full((2, 1, 128, 128), 0.4))
+    assert float(noisy.mean()) == pytest.approx(0.4, abs=0.003)
+    assert float((noisy * 50).var()) == pytest.approx(20, rel=0.05)
+
+
+def test_the_noise_of_an_evaluation_follows_from_the_pictures_number_alone() -> None:
+    images = torch.rand(3, 1, 8, 8)
+    together = observed(Denoise(), images)
+    alone = Denoise().observe({"image": images[2:], "index": torch.tensor([2])}, training=False)["image"]
+    assert torch.equal(together[2:], alone)
+    torch.manual_seed(0)
+    assert not torch.equal(observed(Denoise(), images, training=True), observed(Denoise(), images, training=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sigma": -1.0}, "sigma is -1"),
+        ({"sigma": float("nan")}, "sigma is nan"),
+        ({"sigma_min": 30.0}, "sigma_min is 30"),
+        ({"amount": 1.5}, "amount is 1.5"),
+        ({"peak": 0.0}, "peak is 0"),
+    ],
+)
+def test_noise_out_of_range_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Denoise(**options)
+
+
+# The network
+
+
+def by_hand(network: logistic.Logistic, image: np.ndarray) -> np.ndarray:
+    """The logits of a grey image (H, W) as the file's docstring states them, with loops and NumPy."""
+    side = network.least_side
+    radius = side // 2
+    offsets = np.arange(-radius, radius + 1)
+    weights = np.exp(-(offsets**2) / (2 * (side / 4) ** 2))
+    gaussian = np.outer(weights, weights) / weights.sum() ** 2
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(image, radius, mode="reflect"), (side, side))
+    mean = np.clip((windows * gaussian).sum((2, 3)), 0.02, 0.98)
+    deviations = windows - mean[..., None, None]
+    rotated = np.einsum("hwij,dij->hwd", deviations, network.window.weight[:, 0].double().numpy())
+    features = rotated
+    if network.with_gain:
+        noise = float(logistic.noise_level(torch.from_numpy(image)[None, None])[0, 0, 0, 0])
+        gain = np.maximum(0, 1 - noise**2 / (deviations**2).mean((2, 3)))
+        features = np.concatenate([rotated, gain[..., None] * rotated], -1)
+    head = network.head.weight[0, :, 0, 0].detach().double().numpy()
+    change = features @ head + float(network.head.bias[0].detach())
+    return np.log(mean / (1 - mean)) + change / (mean * (1 - mean))
+
+
+@pytest.mark.parametrize("features", ["pixels", "gain"])
+def test_the_regression_is_what_its_formula_says(features: logistic.Features) -> None:
+    torch.manual_seed(0)
+    network = logistic.build(channels=1, size=(16, 16), window=5, features=features)
+    network.fit(torch.rand(3, 1, 24, 24))
+    torch.nn.init.normal_(network.head.weight, std=0.01)
+    image = np.random.default_rng(0).uniform(0.1, 0.9, (17, 21))
+    with torch.no_grad():
+        network = network.double().eval()
+        logits = network(torch.from_numpy(image)[None, None])[0, 0].numpy()
+    np.testing.assert_allclose(logits, by_hand(network, image), rtol=0, atol=1e-4)
+
+
+def test_the_windows_coordinates_are_uncorrelated_and_of_like_variance() -> None:
+    images = torch.rand(4, 3, 40, 40) + torch.rand(4, 1, 40, 40)
+    window = logistic.Window(3, 3)
+    window.fit(images)
+    mean = window.mean(images)
+    coordinates = window(logistic.pad(images, 1), mean).movedim(1, 0).flatten(1)
+    covariance = coordinates @ coordinates.T / coordinates.shape[1]
+    torch.testing.assert_close(covariance, torch.eye(27), atol=2e-3, rtol=0)
+
+
+def test_the_noise_level_is_estimated() -> None:
+    clean = samples.camera()[:256, :256] / 255
+    for sigma in (0.05, 0.1, 0.2):
+        noisy = torch.from_numpy(gaussian_noise(clean, sigma=sigma, seed=0, clip=False))[None, None]
+        assert float(logistic.noise_level(noisy)) == pytest.approx(sigma, rel=0.1)
+
+
+def test_buckets_know_directions() -> None:
+    buckets = logistic.Buckets()
+    ramp = torch.linspace(0, 1, 32).expand(32, 32)[None, None]
+    across, along = (logistic.gradients(picture, torch.full((1, 1, 1, 1), 0.1))[0] for picture in (ramp, ramp.mT))
+    assert across[0, 0, 16, 16].abs() < 0.01
+    assert along[0, 0, 16, 16].abs() == pytest.approx(torch.pi / 2, abs=0.01)
+    assert int(buckets(torch.rand(1, 1, 40, 40), torch.full((1, 1, 1, 1), 0.1)).max()) < 96
+
+
+def test_strips_make_no_difference(monkeypatch: pytest.MonkeyPatch, model: px.Model) -> None:
+    image = torch.rand(2, 1, 37, 29)
+    with torch.inference_mode():
+        whole = model.network(image)
+        monkeypatch.setattr(logistic, "STRIP_PIXELS", 29 * 5)
+        torch.testing.assert_close(model.network(image), whole)
+
+
+@pytest.mark.parametrize("window", [2, 4, 33, -1])
+def test_a_window_that_is_none_is_named(window: int) -> None:
+    with pytest.raises(UsageError, match=f"window is {window}"):
+        logistic.build(channels=1, size=(32, 32), window=window)
+
+
+# Loss, figures, data
+
+
+def test_the_loss_is_the_cross_entropy_above_its_least() -> None:
+    target = torch.tensor([0.0, 0.25, 0.5, 1.0]).view(1, 1, 2, 2)
+
+    class Says(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    batch = {"image": torch.tensor([-2.0, 0.3, 1.0, 4.0]).view(1, 1, 2, 2), "target": target}
+    p = 1 / (1 + np.exp(-batch["image"].numpy()))
+    c = target.numpy()
+    divergence = np.where(c > 0, c * np.log(np.where(c > 0, c, 1) / p), 0)
+    divergence += np.where(c < 1, (1 - c) * np.log(np.where(c < 1, 1 - c, 1) / (1 - p)), 0)
+    assert float(Denoise().losses(Says(), batch)["loss"]) == pytest.approx(divergence.mean(), rel=1e-5)
+
+
+def test_figures_equal_scikit_images() -> None:
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.rand(5, 3, 20, 24, generator=generator)
+    batch = Denoise().observe({"image": clean, "index": torch.arange(5)}, training=False)
+    logits = torch.logit(clean.clamp(0.05, 0.95)) + 0.2 * torch.randn(clean.shape, generator=generator)
+    evaluator = Denoise().evaluator()
+    for part in ([4, 1], [0, 2, 3]):
+        evaluator.update(logits[part], {name: value[part] for name, value in batch.items()})
+    figures = evaluator.compute()
+    pairs = [
+        (a.movedim(0, -1).double().numpy(), b.movedim(0, -1).double().numpy())
+        for a, b in zip(clean, logits.sigmoid(), strict=True)
+    ]
+    psnrs = [peak_signal_noise_ratio(a, b, data_range=1) for a, b in pairs]
+    ssims = [structural_similarity(a, b, data_range=1, channel_axis=-1) for a, b in pairs]
+    assert figures["psnr"] == pytest.approx(np.mean(psnrs))
+    assert figures["ssim"] == pytest.approx(np.mean(ssims), rel=1e-6)
+    assert figures["psnr_noisy"] == pytest.approx(20.3, abs=0.5)
+    table = evaluator.findings(Split((clean * 255).byte())).tables[0]
+    assert [float(row[2]) for row in table.rows] == sorted(float(f"{value:.2f}") for value in psnrs)
+
+
+def test_binary_pictures_are_classified_pixel_by_pixel() -> None:
+    page = (samples.page() > 140).astype(np.uint8) * 255
+    images = torch.stack(
+        [torch.from_numpy(page[y : y + 48, x : x + 48].copy())[None] for y in (0, 64) for x in (0, 96)]
+    )
+    data = px.Dataset("page", {"train": Split(images), "val": Split(images[:1])})
+    settings = {"noise": "salt_pepper", "amount": 0.3, "window": 5}
+    model = px.train("denoise", data, steps=150, settings=settings, **FAST)
+    figures = model.evaluate(data, split="val").metrics
+    noisy = Denoise(noise="salt_pepper", amount=0.3).observe(
+        {"image": images[:1] / 255, "index": torch.tensor([0])}, training=False
+    )["image"]
+    before = float(((noisy > 0.5) == (images[:1] > 127)).double().mean())
+    assert figures["pixel_accuracy"] > before + 0.05
+
+
+def test_patches_cover_every_picture(tmp_path: Path) -> None:
+    pictures = [
+        np.random.default_rng(k).integers(0, 256, shape, dtype=np.uint8) for k, shape in enumerate([(20, 31), (16, 16)])
+    ]
+    for k, picture in enumerate(pictures):
+        write_image(tmp_path / f"{k}.png", picture)
+    split = Split(FileImages([tmp_path / "0.png", tmp_path / "1.png"]))
+    assert image_sizes(split) == [(20, 31), (16, 16)]
+    patches = cut_patches(split, size=(16, 16), channels=1)
+    assert len(patches) == 2 * 2 + 1
+    streamed = cut_patches(split, size=(16, 16), channels=1, memory=0)
+    for k in range(5):
+        assert torch.equal(patches.images[k], streamed.images[k])
+    assert np.array_equal(patches.images[3][0].numpy(), pictures[0][4:, 15:])
+    with pytest.raises(DataError, match=r"1.png has 16x16 pixels, less than a patch of 17x17"):
+        cut_patches(split, size=(17, 17), channels=1)
+
+
+def test_spread_covers() -> None:
+    for length in range(8, 40):
+        starts = spread(length, 8)
+        covered = {place for start in starts for place in range(start, start + 8)}
+        assert covered == set(range(length))
+
+
+# From end to end
+
+
+def test_it_learns(model: px.Model, photos: px.Dataset) -> None:
+    figures = model.evaluate(photos, split="test").metrics
+    assert figures["psnr"] > figures["psnr_noisy"] + 5
+    assert figures["ssim"] > figures["ssim_noisy"] + 0.2
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "bool"])
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3), (20, 30, 4)])
+def test_the_result_is_of_the_pictures_kind(model: px.Model, dtype: str, shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).random(shape)
+    image: np.ndarray = {
+        "bool": lambda: values > 0.5,
+        "float32": lambda: values.astype(np.float32),
+        "float64": lambda: values,
+    }.get(dtype, lambda: (values * np.iinfo(dtype).max).astype(dtype))()
+    restored = model.predict(image)
+    assert isinstance(restored, Restored)
+    assert restored.image.shape == shape
+    assert restored.image.dtype == image.dtype
+    if shape[-1] == 4:
+        assert np.array_equal(restored.image[..., 3], image[..., 3])
+    assert np.asarray(restored).shape == shape
+    assert restored.draw().dtype == np.uint8
+
+
+def test_a_network_for_grey_restores_colours_one_by_one(model: px.Model) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    together = model.predict(image).image  # type: ignore[union-attr]
+    alone = [model.predict(np.ascontiguousarray(image[..., k])).image for k in range(3)]  # type: ignore[union-attr]
+    assert np.abs(together.astype(int) - np.stack(alone, -1)).max() <= 1
+
+
+def test_pictures_of_several_sizes_are_predicted_in_order(model: px.Model, tmp_path: Path) -> None:
+    for k, shape in enumerate([(20, 20), (24, 18), (20, 20)]):
+        write_image(tmp_path / f"{k}.png", np.full(shape, 50 * k, dtype=np.uint8))
+    found = px.predict(model, tmp_path, out=tmp_path / "out")
+    assert [result.image.shape for result in found] == [(20, 20), (24, 18), (20, 20)]  # type: ignore[union-attr]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "0.png", "1.png", "2.png", "predictions.jsonl", "sheet.png",
+    }  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert [line["file"] for line in lines] == ["0.png", "1.png", "2.png"]
+
+
+def test_a_picture_smaller_than_the_window_is_named(model: px.Model) -> None:
+    small = np.zeros((4, 30), dtype=np.uint8)
+    with pytest.raises(ImageError, match="4x30 pixels; the network looks through a window of 5x5"):
+        model.predict(small)
+    with pytest.raises(ImageError, match="smaller than the network's window"):
+        model.evaluate(px.Dataset("small", {"test": Split(torch.zeros(1, 1, 4, 30, dtype=torch.uint8))}))
+
+
+def test_patches_that_do_not_fit_are_named(photos: px.Dataset) -> None:
+    with pytest.raises(UsageError, match="patches of 128x128 do not fit: the smallest training picture has 96x80"):
+        px.train("denoise", photos, steps=1, size=(128, 128), **FAST)
+
+
+def test_the_ladder_has_rungs_with_settings_of_their_own(photos: px.Dataset, here: Path) -> None:
+    rungs = ["logistic:features=pixels:window=3", "logistic:features=gain:window=5"]
+    comparison = px.compare("denoise", photos, networks=rungs, steps=30, size=(32, 32), out=here / "c", progress=False)
+    assert {rung.network for rung in comparison.rungs} == set(rungs)
+    assert comparison.rungs[0].metrics["psnr"] >= comparison.rungs[1].metrics["psnr"]
+    assert (here / "c" / "logistic-features-gain-window-5" / "model.safetensors").is_file()
+    with (here / "c" / "logistic-features-pixels-window-3" / "metrics.csv").open() as file:
+        assert list(csv.DictReader(file))
+    with pytest.raises(UsageError, match="key=value"):
+        px.compare("denoise", photos, networks=["logistic:window"], steps=1, progress=False)
+
+
+def test_a_resumed_run_ends_with_the_same_weights(photos: px.Dataset, here: Path) -> None:
+    whole = px.train("denoise", photos, steps=8, size=(32, 32), out=here / "whole", **FAST)
+    import pixelry.training.module as module
+
+    class Stop(Exception):
+        pass
+
+    step = module.TrainingModule.training_step
+
+    def stops(self: Any, batch: Any, index: int) -> None:
+        if self.step == 5:
+            raise Stop
+        step(self, batch, index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.TrainingModule, "training_step", stops)
+        with pytest.raises(Stop):
+            px.train("denoise", photos, steps=8, size=(32, 32), out=here / "part", checkpoint_seconds=0, **FAST)
+    again = px.train(data=photos, resume=here / "part", progress=False)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, again.network.state_dict()[name]), name
