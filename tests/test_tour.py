@@ -16,11 +16,20 @@ from pixelry.tour import STOPS
 def test_the_tour_writes_a_page_that_opens_by_itself(here: Path) -> None:
     page = api.take_tour(out=here / "tour", seconds=1.0)
     text = page.read_text()
-    for title in ("Pixels", "The data", "The ladder", "The best rung, judged", "Predict"):
+    for title in (
+        "Pixels",
+        "The data",
+        "The ladder",
+        "The best rung, judged",
+        "Predict",
+        "Restoring pictures",
+        "Making pictures",
+    ):
         assert f"<h2>{title}</h2>" in text
     assert len(re.findall('src="data:image/png;base64', text)) >= 8
     assert not re.search('(src|href)="(?!data:)', text)
-    for name in ("pixels.png", "digits.png", "ladder.png", "predictions.png"):
+    names = ("pixels", "digits", "ladder", "predictions", "restored", "digits-restored", "generated", "completed")
+    for name in (f"{stem}.png" for stem in names):
         assert read_image(here / "tour" / name).size > 10_000
     # A later tour replaces an earlier one, and nothing else.
     (here / "tour" / "pixels.png").write_bytes(b"")

@@ -11,6 +11,7 @@ import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -333,14 +334,16 @@ def load_model(path: str | Path | Model) -> Model:
     try:
         plugin = plugins.network_for(card.network, card.task)
         task: Task = plugins.tasks.load(card.task).TASK(classes=card.classes, **card.task_options)
+        build = partial(plugin.build, channels=card.channels, size=card.size, **task.outputs(), **card.network_options)
         # On the meta device nothing is allocated: a card that claims a giant network costs nothing.
         with torch.device("meta"):
-            network: nn.Module = plugin.build(
-                channels=card.channels, size=card.size, **task.outputs(), **card.network_options
-            )
+            network: nn.Module = build()
     except (UsageError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: the network of the card cannot be built: {error}") from None
     _check_shapes(path, network, state)
+    if set(dict(network.named_buffers())) - set(network.state_dict()):
+        # What the network computes for itself, and no file holds, needs a real device.
+        network = build()
     network.load_state_dict(state, assign=True)
     return Model(network.eval().to(memory_format=torch.channels_last), task, card, path)
 

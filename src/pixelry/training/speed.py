@@ -24,6 +24,8 @@ from pixelry.tasks.base import Task
 
 # A step on so many images tells which path is faster; more would only take longer.
 MEASURED_IMAGES = 64
+# Without convolutions, products with fewer weights take no time worth measuring.
+LEAST_WEIGHTS = 200_000
 ROUNDS = 4
 # Precision and memory format; the first is what the others are checked against.
 CANDIDATES = (("32-true", "contiguous"), ("32-true", "channels_last"), ("bf16-mixed", "channels_last"))
@@ -53,8 +55,9 @@ def choose_fast_path(network: nn.Module, task: Task, batch: Batch, *, accelerato
         accelerator: "cpu", or what Lightning chose.
         key: What the choice depends on beside the machine: the network with its options and the task.
     """
-    if not any(isinstance(module, nn.Conv2d) for module in network.modules()):
-        return FastPath("32-true", "contiguous", "no convolutions to speed up")
+    weights = sum(p.numel() for p in network.parameters())
+    if weights < LEAST_WEIGHTS and not any(isinstance(module, nn.Conv2d) for module in network.modules()):
+        return FastPath("32-true", "contiguous", "no convolution and no large matrix to speed up")
     if accelerator != "cpu":
         bf16 = accelerator == "cuda" and torch.cuda.is_bf16_supported()
         return FastPath("bf16-mixed" if bf16 else "32-true", "channels_last", f"the usual on {accelerator}")

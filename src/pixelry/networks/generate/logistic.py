@@ -102,7 +102,9 @@ class Logistic(Fitted):
 
     def scores(self, bits: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the logits (B, N) of bits (B, N)."""
-        logits = F.linear(bits - self.mean, self.weight.tril(-1), self.bias)
+        weight = self.weight.tril(-1)
+        # The mean goes through the matrix once, not with each picture: bits are exact in any precision.
+        logits = F.linear(bits, weight, self.bias - weight @ self.mean)
         if self.label is not None:
             logits = logits + self.label[label]
         if self.quadratic is not None:

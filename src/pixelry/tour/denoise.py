@@ -1,0 +1,78 @@
+"""A stop of the tour: noisy digits and a noisy photograph, restored by logistic regression."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import data as samples
+
+from pixelry import api
+from pixelry.data.catalog import load_dataset
+from pixelry.model import Model, load_model
+from pixelry.pixels import contact_sheet, gaussian_noise, psnr, write_image
+from pixelry.report import Section
+from pixelry.tasks.base import Picture
+from pixelry.tour import Stop
+from pixelry.types import Restored
+
+SIGMA = 25
+DIGITS_SIGMA = 75
+SHOWN = 10
+TEXT = (
+    "The same logistic regression, now one for each pixel: its intensity, between 0 and 1, is the target, the noisy "
+    "window around it the input. The ladder's rungs differ in what they see of the window: its pixels; how much of its "
+    "variation is noise; and the direction of its edges, each with weights of its own."
+)
+
+
+def visit(stop: Stop) -> list[Section]:
+    """Climb the ladder on photographs, restore one that was not trained on, then digits."""
+    minutes = stop.seconds / 60
+    comparison = api.compare("denoise", "photos", channels=1, minutes=minutes, out=stop.out / "denoise", seed=stop.seed)
+    best = load_model(comparison.rungs[0].folder)
+    digits = api.train(
+        "denoise", "digits", settings={"sigma": DIGITS_SIGMA}, minutes=minutes, out=stop.out / "denoise-digits",
+        seed=stop.seed,
+    )  # fmt: skip
+    code = (
+        f"pixelry compare denoise --data photos --channels 1 --minutes {minutes:g}\n"
+        "pixelry predict runs/compare-denoise/logistic-features-buckets noisy.png --out restored/\n"
+        f"pixelry train denoise --data digits --set sigma={DIGITS_SIGMA}"
+    )
+    (section,) = comparison.sections()
+    pictures = (_photo(best, stop), _digits(digits, stop), *section.pictures)
+    return [Section("Restoring pictures", TEXT, code, section.tables, pictures)]
+
+
+def _photo(model: Model, stop: Stop) -> Picture:
+    clean = samples.camera()[60:316, 120:440]
+    noisy = gaussian_noise(clean, sigma=SIGMA / 255, seed=stop.seed)
+    write_image(stop.out / "noisy.png", noisy)
+    restored = model.predict(noisy)
+    assert isinstance(restored, Restored)
+    before, after = (psnr(image, reference=clean) for image in (noisy, restored.image))
+    labels = [f"noisy, {before:.1f} dB", f"restored, {after:.1f} dB", "as it was"]
+    sheet = contact_sheet([noisy, restored.image, clean], labels=labels, columns=3, cell=340)
+    write_image(stop.out / "restored.png", sheet)
+    return Picture(
+        "A photograph that was not trained on", sheet, f"{model.card.network}, Gaussian noise of sigma {SIGMA}."
+    )
+
+
+def _digits(model: Model, stop: Stop) -> Picture:
+    test = load_dataset("digits")["test"]
+    clean = [test.images[i, 0].numpy() for i in range(SHOWN)]
+    noisy = [_noisy(image, stop.seed + k) for k, image in enumerate(clean)]
+    restored = [np.asarray(result) for result in _restored(model, noisy)]
+    sheet = contact_sheet([*noisy, *restored, *clean], columns=SHOWN, cell=88)
+    write_image(stop.out / "digits-restored.png", sheet)
+    return Picture("Digits", sheet, f"Noisy (sigma {DIGITS_SIGMA}), restored, and as they were.")
+
+
+def _noisy(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    return gaussian_noise(image, sigma=DIGITS_SIGMA / 255, seed=seed)
+
+
+def _restored(model: Model, images: list[NDArray[np.uint8]]) -> list[Restored]:
+    found = model.predict(images)
+    return [result for result in found if isinstance(result, Restored)]  # type: ignore[union-attr]
