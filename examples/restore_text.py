@@ -5,16 +5,18 @@ python examples/restore_text.py
 
 import numpy as np
 from skimage import data as samples
+from skimage.filters import threshold_sauvola
 
 import pixelry as px
 from pixelry.pixels import contact_sheet, salt_pepper_noise
 
-page = np.where(samples.page() > 140, np.uint8(255), np.uint8(0))
+scan = samples.page()
+page = np.where(scan > threshold_sauvola(scan, window_size=41, k=0.1), np.uint8(255), np.uint8(0))
 upper, lower = page[:120], page[120:]
 data = px.load_dataset({"train": (upper[None], None), "test": (lower[None], None)}, name="page")
 
-settings = {"noise": "salt_pepper", "amount": 0.2, "features": "pixels"}
-model = px.train("denoise", data, steps=600, settings=settings, val_fraction=0)
+settings = {"noise": "salt_pepper", "amount": 0.2, "features": "buckets"}
+model = px.train("denoise", data, minutes=0.5, settings=settings, val_fraction=0)
 print(model.evaluate(data))
 
 noisy = salt_pepper_noise(lower, amount=0.2, seed=0)

@@ -261,3 +261,59 @@ def test_version(run: Any) -> None:
     from pixelry import __version__
 
     assert run("--version").out.strip() == __version__
+
+
+def test_pictures_are_restored_under_their_own_names(run: Any, here: Path) -> None:
+    clean = here / "clean"
+    clean.mkdir()
+    for number in range(6):
+        write_image(clean / f"{number}.png", np.tile(np.arange(0, 240, 6, dtype=np.uint8), (40 + number, 1)))
+    trained = run(
+        "train", "denoise", "--data", clean, "--steps", 10, "--set", "window=5", "--out", "d", "--json"
+    )  # fmt: skip
+    assert trained.code == 0, trained.err
+    assert {"psnr", "ssim", "psnr_noisy"} <= set(trained.json["metrics"])
+    assert run("evaluate", "d", "--data", clean, "--json").json["split"] == "val"
+    # Of other data than it was trained on, all is taken.
+    other = here / "other"
+    other.mkdir()
+    write_image(other / "a.png", np.full((30, 30), 7, dtype=np.uint8))
+    judged = run("evaluate", "d", "--data", other, "--json").json
+    assert (judged["split"], judged["metrics"]["images"]) == ("train", 1)
+    psnr = [run("evaluate", "d", "--data", other, "--set", f"sigma={s}", "--json").json["metrics"] for s in (5, 50)]
+    assert psnr[0]["psnr_noisy"] > psnr[1]["psnr_noisy"] + 10
+    wrong = run("evaluate", "d", "--data", other, "--set", "sigm=5")
+    assert wrong.code == 2
+    assert "unknown setting of denoise 'sigm'; did you mean 'sigma'" in wrong.err
+    said = run("predict", "d", clean, "--out", "restored", "--json")
+    assert [entry["shape"] for entry in said.json["predictions"]] == [[40 + number, 40] for number in range(6)]
+    assert read_image(here / "restored" / "3.png").shape == (43, 40)
+
+
+def test_pictures_are_made_and_completed(run: Any, here: Path) -> None:
+    assert run("train", "generate", "--data", "digits", "--steps", 5, "--set", "levels=3", "--out", "g").code == 0
+    said = run("generate", "g", "--count", 3, "--seed", 5, "--json")
+    assert said.json["folder"] == "runs/generate-logistic"
+    assert [image["index"] for image in said.json["images"]] == [0, 1, 2]
+    assert "3 pictures in made" in run("generate", "g", "--count", 3, "--out", "made").out
+    write_image(here / "mask.png", np.repeat(np.array([0, 255], dtype=np.uint8), 32).reshape(8, 8))
+    picture = here / "made" / "seed0-00001.png"
+    completed = run("inpaint", "g", picture, "--mask", "mask.png", "--count", 2, "--out", "done")
+    assert completed.code == 0, completed.err
+    kept = read_image(here / "done" / "seed0-00000.png")[:4]
+    assert np.array_equal(kept, read_image(picture)[:4])
+    write_image(here / "wrong.png", np.zeros((4, 8), dtype=np.uint8))
+    wrong = run("inpaint", "g", picture, "--mask", "wrong.png", "--out", "not")
+    assert wrong.code == 1
+    assert "the mask has shape (4, 8), the picture (8, 8)" in wrong.err
+    several = run("predict", "g", picture)
+    assert several.code == 2
+    assert "predicts nothing for an image" in several.err
+
+
+def test_networks_are_listed_for_each_task(run: Any) -> None:
+    listed = run("networks", "denoise", "--json").json
+    assert listed["recommended"] == "logistic"
+    assert [row["name"] for row in listed["networks"]] == ["logistic"]
+    everything = run("networks", "--json").json
+    assert everything["recommended"]["generate"] == "logistic"

@@ -260,6 +260,7 @@ def evaluate(
     split: str | None = None,
     test: Any = None,
     format: str | None = None,
+    settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
 ) -> Report:
     """Evaluate a model on a split of a data set.
@@ -270,6 +271,7 @@ def evaluate(
         split: "train", "val" or "test"; by default test where there is one, else val.
         test: A second source that is the test split.
         format: The data's format, where it is not to be recognised.
+        settings: Options of the task to judge by, where they are not the model's own, such as sigma=15.
         out: A new or empty folder for the report: index.html and report.json.
 
     Raises:
@@ -280,7 +282,7 @@ def evaluate(
 
     loaded = load_model(model)
     folder = make_folder(out) if out is not None else None
-    report = loaded.evaluate(data, split=split, test=test, format=format)
+    report = loaded.evaluate(data, split=split, test=test, format=format, settings=settings)
     if folder is not None:
         report.save(folder / "index.html")
         report.save(folder / "report.json")

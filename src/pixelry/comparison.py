@@ -72,7 +72,7 @@ class Comparison:
 
     def table(self) -> Table:
         """Return the comparison as a table."""
-        columns = ("network", self.monitor, "95 % interval", "parameters", "train s", "epochs", "images/s", "MB")
+        columns = ("network", self.monitor, *self._interval(), "parameters", "train s", "epochs", "images/s", "MB")
         return Table(
             "The ladder",
             columns,
@@ -80,12 +80,18 @@ class Comparison:
             f"{self.task} on {self.data}, split {self.split}; {self.budget} each. images/s: prediction in batches.",
         )
 
+    def _interval(self) -> tuple[str, ...]:
+        """Return the heading of the interval's column, () where the metric has no interval."""
+        known = any(f"{self.monitor}_low" in rung.metrics for rung in self.rungs)
+        return ("95 % interval",) if known else ()
+
     def _row(self, rung: Rung) -> tuple[Any, ...]:
-        low, high = rung.metrics.get(f"{self.monitor}_low"), rung.metrics.get(f"{self.monitor}_high")
+        bounds = (rung.metrics.get(f"{self.monitor}_{end}") for end in ("low", "high"))
+        between = " to ".join(format_metric(self.monitor, bound) for bound in bounds if bound is not None)
         return (
             rung.network,
             format_metric(self.monitor, rung.metrics[self.monitor]),
-            " to ".join(format_metric(self.monitor, bound) for bound in (low, high) if bound is not None),
+            *(between for _ in self._interval()),
             f"{rung.parameters:,}",
             f"{rung.train_seconds:.1f}",
             f"{rung.epochs:.1f}",

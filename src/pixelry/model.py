@@ -208,7 +208,15 @@ class Model:
             )
         return self.task
 
-    def evaluate(self, data: Any, *, split: str | None = None, test: Any = None, format: str | None = None) -> Report:
+    def evaluate(
+        self,
+        data: Any,
+        *,
+        split: str | None = None,
+        test: Any = None,
+        format: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Report:
         """Evaluate on a split of a data set.
 
         Args:
@@ -217,9 +225,11 @@ class Model:
                 as in training. Of other data than the model was trained on, without test and val, all is taken.
             test: A second source that is the test split.
             format: A format's name, or None to recognise it.
+            settings: Options of the task to judge by, where they are not the model's own, such as sigma=15.
 
         Raises:
             DataError: The classes are not the model's, or the split is empty.
+            UsageError: A setting is unknown or out of range.
         """
         dataset = data if isinstance(data, Dataset) else load_dataset(data, test=test, format=format)
         # The model's own validation fraction: "val" is then what training set aside, and not what it saw.
@@ -234,7 +244,8 @@ class Model:
         images = dataset[name]
         self._check_classes(dataset)
         chosen = self.fit_split(images)
-        evaluator = evaluate_network(self.network, self.task, chosen)
+        task = self.task.with_settings(settings or {})
+        evaluator = evaluate_network(self.network, task, chosen)
         facts = {"parameters": self.parameters, "input": f"{self.card.channels} x {self.card.size}"}
         findings = evaluator.findings(chosen).and_pictures(self.task.pictures(self.network))
         return Report(self.card.task, self.card.network, dataset.name, name, findings, facts)

@@ -17,7 +17,8 @@ from pixelry.draw import to_png
 from pixelry.errors import ExistsError
 from pixelry.tasks.base import Findings, Picture, Table
 
-PERCENT = {"accuracy", "accuracy_low", "accuracy_high", "top5", "ece", "f1"}
+PERCENT = {"accuracy", "accuracy_low", "accuracy_high", "top5", "ece", "f1", "pixel_accuracy"}
+DECIBEL = {"psnr", "psnr_noisy"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Section:
 
 
 def format_metric(name: str, value: float) -> str:
-    """Return a figure as people read it: shares in per cent, counts with separators."""
+    """Return a figure as people read it: shares in per cent, PSNR in dB, counts with separators."""
+    if name in DECIBEL:
+        return f"{value:.2f} dB"
     if name in PERCENT:
         return f"{value:.2%}"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

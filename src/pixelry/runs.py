@@ -78,7 +78,7 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         UsageError: Nobody knows a key (the message has the nearest one), or a value has the wrong type.
     """
     recipe_keys = {f.name for f in dataclasses.fields(Recipe)} - {"options"}
-    task_hints = _task_hints(config.task)
+    task_hints = plugins.tasks.load(config.task).TASK.settable()
     network_hints = _network_hints(config.network, config.task)
     recipe, options, network = {}, dict(config.recipe.options), dict(config.network_options)
     for key, value in settings.items():
@@ -115,14 +115,6 @@ def fit_batch(config: RunConfig, count: int, settings: Mapping[str, Any]) -> tup
     lr = float(f"{recipe.lr * (ratio if recipe.optimizer == 'sgd' else math.sqrt(ratio)):.3g}")
     note = f"{count:,} training images: batches of {batch} with lr {lr:g}, not {recipe.batch} with {recipe.lr:g}"
     return dataclasses.replace(config, recipe=dataclasses.replace(recipe, batch=batch, lr=lr)), note
-
-
-def _task_hints(task: str) -> dict[str, Any]:
-    kind = plugins.tasks.load(task).TASK
-    hints = get_type_hints(kind)
-    return {
-        f.name: hints[f.name] for f in dataclasses.fields(kind) if f.name != "classes" and "fitted" not in f.metadata
-    }
 
 
 def _network_hints(network: str, task: str) -> dict[str, Any]:

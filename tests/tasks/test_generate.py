@@ -175,6 +175,34 @@ def test_what_is_judged_is_rounded_once_and_for_all() -> None:
     assert torch.equal(nearest, (images >= 0.5).float())
 
 
+class Says(torch.nn.Module):
+    """A network that always gives the same answer."""
+
+    def __init__(self, answer: torch.Tensor) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.answer
+
+
+def test_the_loss_of_a_grey_is_the_expectation_over_its_levels() -> None:
+    task = Generate(levels=4)
+    network = random_network((1, 2), levels=4)
+    grey = torch.tensor([0.4, 0.9]).view(1, 1, 1, 2)
+    torch.manual_seed(0)
+    seen = task.observe({"image": grey}, training=True)
+    with torch.no_grad():
+        soft = float(task.losses(network, seen)["loss"])
+        expected = 0.0
+        says = Says(network(seen["image"]))
+        for first, second in itertools.product(range(4), repeat=2):
+            levels = torch.tensor([first, second]).view(1, 1, 1, 2) / 3
+            p = math.prod(max(0.0, 1 - abs(value * 3 - level)) for value, level in ((0.4, first), (0.9, second)))
+            expected += p * float(task.forward(says, {"image": levels}))
+    assert soft == pytest.approx(expected, rel=1e-5)
+
+
 # Training
 
 

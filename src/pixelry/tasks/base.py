@@ -7,15 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from pixelry.config import check_value
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
 from pixelry.data.loading import Batch, fit_image, prepare
-from pixelry.errors import UsageError
+from pixelry.errors import UsageError, unknown
 from pixelry.types import Result
 
 # An image as it was given to predict: its pixels, or where to read them again.
@@ -101,6 +102,26 @@ class Task(ABC):
     @abstractmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Task:
         """Make the task that fits a data set; raises DataError where the data lacks what the task needs."""
+
+    @classmethod
+    def settable(cls) -> dict[str, Any]:
+        """Return the options that a user may set, with their types: all fields but the classes and what is fitted."""
+        hints = get_type_hints(cls)
+        own = dataclasses.fields(cls)  # type: ignore[arg-type]  # tasks are dataclasses
+        return {f.name: hints[f.name] for f in own if f.name != "classes" and "fitted" not in f.metadata}
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Task:
+        """Return the task with other options.
+
+        Raises:
+            UsageError: There is no such option, or a value has the wrong type or is out of range.
+        """
+        hints = self.settable()
+        for name in settings:
+            if name not in hints:
+                raise unknown(f"setting of {self.name}", name, hints)
+        checked = {name: check_value(name, value, hints[name]) for name, value in settings.items()}
+        return dataclasses.replace(self, **checked)  # type: ignore[type-var]
 
     def options(self) -> dict[str, Any]:
         """Return the task's own options, as the model card keeps them."""

@@ -31,11 +31,12 @@ SOURCE = (
     "after Bengio and Bengio 2000"
 )
 RECIPES = {
-    "generate": Recipe(lr=5e-3, weight_decay=0.0, batch=256, epochs=40, warmup=0.02, schedule="linear", augment="none"),
+    "generate": Recipe(lr=6e-3, weight_decay=0.0, batch=256, epochs=40, warmup=0.02, schedule="linear", augment="none"),
 }
 
 # The matrix has bits^2 weights, and Adam keeps two more numbers for each: 800 MB here.
 MOST_BITS = 8192
+LABEL_REACH = 2  # pixels whose weights a class has for itself
 NEAREST = 10  # pixels whose products with the whole window are features
 RAREST = 1e-3  # base rates are kept within [RAREST, 1 - RAREST], where the logit is finite
 
@@ -47,15 +48,17 @@ class Logistic(Fitted):
         levels: Grey levels k of each value.
         shape: (H, W, C, k - 1), the bits of a picture.
         bits: Number of bits, N.
-        weight: (N, N); what lies on or above the diagonal is not used.
+        weight: (N, N), of which `matrix` uses what lies below the diagonal.
         bias: (N,), logits of the base rates before training.
         mean: (N,), base rates, subtracted from the bits: a weight then says what a bit's being unusual changes.
         label: (classes, N), added for the class of a picture, where the model is conditional.
+        label_near: (classes, N, n), of a conditional model: what the bits just before mean in a class.
         quadratic: (N, a, n) weights of the products of the a nearest with the n bits of the window, with `pairs`;
             of each square's upper triangle, so that no product counts twice.
     """
 
     mean: Tensor
+    near: Tensor
     window: Tensor
 
     def __init__(self, channels: int, size: tuple[int, int], levels: int, classes: int, pairs: int) -> None:
@@ -65,9 +68,12 @@ class Logistic(Fitted):
         self.register_buffer("mean", torch.full((self.bits,), 0.5))
         self.weight = nn.Parameter(torch.zeros(self.bits, self.bits))
         self.bias = nn.Parameter(torch.zeros(self.bits))
+        depth = channels * (levels - 1)
+        self.register_buffer("near", windows(size, depth, LABEL_REACH if classes else 0), persistent=False)
         self.label = nn.Parameter(torch.zeros(classes, self.bits)) if classes else None
-        self.register_buffer("window", windows(size, channels * (levels - 1), pairs), persistent=False)
-        self.nearest = min(NEAREST * channels * (levels - 1), self.window.shape[1])
+        self.label_near = nn.Parameter(torch.zeros(classes, *self.near.shape)) if classes else None
+        self.register_buffer("window", windows(size, depth, pairs), persistent=False)
+        self.nearest = min(NEAREST * depth, self.window.shape[1])
         shape = (self.bits, self.nearest, self.window.shape[1])
         self.quadratic = nn.Parameter(torch.zeros(shape)) if pairs else None
 
@@ -91,6 +97,17 @@ class Logistic(Fitted):
         """Return the pictures (B, C, H, W) in [0, 1] of bits (B, N)."""
         return bits.unflatten(1, self.shape).mean(-1).movedim(-1, 1)
 
+    def matrix(self) -> Tensor:
+        """Return the weights that are used, (N, N): from the bits of each value to those of later ones."""
+        thresholds = self.shape[-1]
+        if thresholds == 1:
+            return self.weight.tril(-1)
+        values = self.bits // thresholds
+        later = torch.ones(values, values, dtype=torch.bool, device=self.weight.device).tril(-1)
+        # The bits of one value need no weights to each other: where one is tossed, those below it are 1.
+        blocks = self.weight.view(values, thresholds, values, thresholds)
+        return (blocks * later[:, None, :, None]).view_as(self.weight)
+
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the logit of every bit given those before it, (B, C, k - 1, H, W).
 
@@ -102,11 +119,12 @@ class Logistic(Fitted):
 
     def scores(self, bits: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the logits (B, N) of bits (B, N)."""
-        weight = self.weight.tril(-1)
+        weight = self.matrix()
         # The mean goes through the matrix once, not with each picture: bits are exact in any precision.
         logits = F.linear(bits, weight, self.bias - weight @ self.mean)
-        if self.label is not None:
-            logits = logits + self.label[label]
+        if self.label is not None and self.label_near is not None:
+            near = F.pad(bits, (0, 1))[:, self.near]  # (B, N, n)
+            logits = logits + self.label[label] + (self.label_near[label] * near).sum(2)
         if self.quadratic is not None:
             # A last row of zeros stands for what lies outside of the picture.
             rows = F.pad(bits.T, (0, 0, 0, 1))[self.window]  # (N, n, B)
@@ -130,13 +148,15 @@ class Logistic(Fitted):
             (B, C, H, W) pictures in [0, 1].
         """
         count, thresholds = len(coins), self.shape[-1]
-        weight = self.weight.tril(-1)
+        weight = self.matrix()
         quadratic = None if self.quadratic is None else self.quadratic.triu(1)
         bits = torch.zeros(self.bits + 1, count, device=coins.device)  # a last row for outside of the picture
         # Scores and bits lie transposed, so that one bit of all pictures is one row.
         scores = (self.bias - weight @ self.mean)[:, None].repeat(1, count)
-        if self.label is not None:
+        label_near = None
+        if self.label is not None and self.label_near is not None:
             scores += self.label[label].T
+            label_near = self.label_near[label]  # (B, N, n)
         start = 0
         if given is not None:
             start = known * self.shape[2] * thresholds
@@ -145,6 +165,8 @@ class Logistic(Fitted):
         limits = torch.logit(coins.T.double()).float()
         for t in range(start, self.bits):
             score = scores[t]
+            if label_near is not None:
+                score = score + (label_near[:, t] * bits[self.near[t]].T).sum(1)
             if quadratic is not None:
                 rows = bits[self.window[t]]  # (n, B)
                 score = score + ((quadratic[t] @ rows) * rows[: self.nearest]).sum(0)
