@@ -302,7 +302,7 @@ def test_pictures_are_made_and_completed(run: Any, here: Path) -> None:
     assert completed.code == 0, completed.err
     kept = read_image(here / "done" / "seed0-00000.png")[:4]
     assert np.array_equal(kept, read_image(picture)[:4])
-    write_image(here / "wrong.png", np.zeros((4, 8), dtype=np.uint8))
+    write_image(here / "wrong.png", np.full((4, 8), 255, dtype=np.uint8))
     wrong = run("inpaint", "g", picture, "--mask", "wrong.png", "--out", "not")
     assert wrong.code == 1
     assert "the mask has shape (4, 8), the picture (8, 8)" in wrong.err

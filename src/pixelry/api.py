@@ -216,7 +216,7 @@ def compare(
     console, budget = _console(progress), Budget(epochs, steps, minutes)
     names = list(networks) if networks else list(_task(task).ladder)
     for name in names:
-        runs.recipe_of(runs.parse_rung(name)[0], task)
+        runs.check_rung(name, task, settings or {})
     dataset = read_dataset(data, test=test, format=format)
     folder = runs.next_folder(out, f"compare-{task}")
     split = "test" if "test" in dataset.splits else "val"

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
@@ -190,14 +191,16 @@ class Model:
             seed: With a completion's number it draws the same again.
 
         Raises:
-            UsageError: The model does not complete pictures, or a number is out of range.
+            UsageError: The model does not complete pictures, a number is out of range, or nothing is masked.
             ImageError: Picture or mask cannot be read, have another size, or the mask does not suit the model.
         """
         if count < 1 or seed < 0:
             raise UsageError(f"count is {count}, seed {seed}; expected a count from 1 and a seed from 0")
         task = self._able("complete")
         pixels, area = (_single(given, what) for given, what in ((image, "image"), (mask, "mask")))
-        known = to_grey(drop_alpha(as_float(area))) <= 0.5
+        known = _black(area)
+        if known.all():
+            raise UsageError("nothing in the mask is white, so there is nothing to draw: white is drawn, black is kept")
         return Results(task.complete(self.network, pixels, known, count, label=label, seed=seed))
 
     def _able(self, verb: str) -> Any:
@@ -251,8 +254,8 @@ class Model:
         return Report(self.card.task, self.card.network, dataset.name, name, findings, facts)
 
     def _is_new(self, dataset: Dataset) -> bool:
-        """Return whether the model was trained on other data."""
-        return bool(dataset.fingerprint != self.card.data.get("fingerprint"))
+        """Return whether the model was trained on other pictures."""
+        return dataset["train"].digest() not in dict(self.card.data.get("digests", {})).values()
 
     def fit_split(self, split: Split) -> Split:
         """Return a split with its images in the form that the model is judged on."""
@@ -304,6 +307,14 @@ def _single(given: Any, what: str) -> NDArray[Any]:
         raise UsageError(f"inpaint takes one {what}; got several")
     (item,) = found
     return item.read()
+
+
+def _black(mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a mask is black, (H, W); one of 0 and 1 is taken for what it is in any dtype."""
+    if mask.dtype.kind in "ui" and mask.max() <= 1:
+        mask = mask.astype(np.bool_)
+    grey: NDArray[Any] = to_grey(drop_alpha(as_float(mask)))
+    return grey <= 0.5
 
 
 def _umask() -> int:

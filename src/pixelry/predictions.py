@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pixelry.errors import PixelryError
 from pixelry.pixels import contact_sheet, write_image
 from pixelry.types import Generated, Labels, Restored, Results
 
+SHEET = "sheet.png"
 SHEET_IMAGES = 64
 SHEET_PAIRS = 12
 SHEET_SAMPLES = 100
@@ -41,7 +43,7 @@ def save_predictions(results: Results, folder: Path) -> None:
         raise PixelryError(f"the predictions cannot be written to {folder}: {error.strerror}") from None
     results.folder = folder
     if results:
-        write_image(folder / "sheet.png", _sheet(results))
+        write_image(folder / SHEET, _sheet(results))
 
 
 def save_generated(results: Results, folder: Path) -> None:
@@ -52,18 +54,20 @@ def save_generated(results: Results, folder: Path) -> None:
     except OSError as error:
         raise PixelryError(f"the pictures cannot be written to {folder}: {error.strerror}") from None
     results.folder = folder
-    write_image(folder / "sheet.png", draw_samples([result.draw() for result in results[:SHEET_SAMPLES]]))
+    write_image(folder / SHEET, draw_samples([result.draw() for result in results[:SHEET_SAMPLES]]))
 
 
 def _save_pictures(results: Results, folder: Path) -> list[str | None]:
     """Write the results that are pictures; return each result's file, None for those that are not."""
-    taken: set[str] = set()
+    taken = {SHEET}
     files: list[str | None] = []
     for result in results:
         if isinstance(result, Labels):
             files.append(None)
             continue
-        stem = Path(result.name).stem.replace("#", "image") if isinstance(result, Restored) else result.name
+        # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
+        name = Path(result.name).stem if isinstance(result, Restored) else result.name
+        stem = re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name))
         file = next(name for name in _names(stem, _suffix(result.image)) if name not in taken)
         taken.add(file)
         result.save(folder / file)

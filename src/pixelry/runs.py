@@ -16,7 +16,18 @@ from rich.console import Console
 from torch import nn
 
 from pixelry import plugins
-from pixelry.config import DataConfig, Recipe, RunConfig, check_value, load_config, parse_settings, replace, save_config
+from pixelry.config import (
+    Budget,
+    DataConfig,
+    EngineConfig,
+    Recipe,
+    RunConfig,
+    check_value,
+    load_config,
+    parse_settings,
+    replace,
+    save_config,
+)
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import native_size
 from pixelry.errors import ExistsError, PixelryError, UsageError, unknown
@@ -35,8 +46,8 @@ IMAGENET_SIDE = 224
 LARGEST_NATIVE_SIDE = 128
 STEPS_PER_EPOCH = 20
 LEAST_BATCH = 16
-# What build gets from data and task, and a user does not set.
-GIVEN = {"channels", "size", "classes", "levels"}
+# What build gets from the data, and a user does not set.
+GIVEN = ("channels", "size")
 # Tells the processes that Lightning starts which folder the first one made.
 FOLDER_VARIABLE = "PIXELRY_RUN_FOLDER"
 
@@ -54,6 +65,13 @@ def parse_rung(text: str) -> tuple[str, dict[str, Any]]:
     """
     network, *settings = text.split(":")
     return network, parse_settings(settings)
+
+
+def check_rung(text: str, task: str, settings: Mapping[str, Any]) -> None:
+    """Raise UsageError unless a rung's network does the task and knows the settings, its own and those of all."""
+    network, own = parse_rung(text)
+    config = RunConfig(task, network, DataConfig(None), recipe_of(network, task), Budget(), EngineConfig())
+    apply_settings(config, {**settings, **own})
 
 
 def folder_name(rung: str) -> str:
@@ -120,7 +138,8 @@ def fit_batch(config: RunConfig, count: int, settings: Mapping[str, Any]) -> tup
 def _network_hints(network: str, task: str) -> dict[str, Any]:
     build = plugins.network_for(network, task).build
     hints = get_type_hints(build)
-    return {name: hints[name] for name in inspect.signature(build).parameters if name not in GIVEN}
+    given = {*GIVEN, *plugins.tasks.load(task).TASK.tells}
+    return {name: hints[name] for name in inspect.signature(build).parameters if name not in given}
 
 
 def new_folder(out: str | Path | None, config: RunConfig) -> Path:
@@ -214,6 +233,7 @@ def execute(
     import torch
 
     say = console.print if console else lambda *args, **kwargs: None
+    digests = {name: split.digest() for name, split in dataset.splits.items()}
     dataset = dataset.with_val(config.data.val_fraction)
     for note in dataset.notes:
         say(f"data: {note}", highlight=False)
@@ -235,7 +255,7 @@ def execute(
         (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
         save_config(config, folder / CONFIG)
     result = fit(network, task, config, train=train, val=val, folder=folder, resume=resume, console=console)
-    card = _card(config, dataset, result, channels, size)
+    card = _card(config, dataset, digests, result, channels, size)
     model = Model(result.network, result.task, card, folder / MODEL)
     if result.is_main:
         model.save(folder / MODEL, overwrite=resume)
@@ -247,7 +267,9 @@ def history(folder: Path, monitor: str) -> list[tuple[float, float]]:
     return MetricsLog(folder / METRICS, step=sys.maxsize).series(f"val_{monitor}")
 
 
-def _card(config: RunConfig, dataset: Dataset, result: Fit, channels: int, size: tuple[int, int]) -> Card:
+def _card(
+    config: RunConfig, dataset: Dataset, digests: dict[str, str], result: Fit, channels: int, size: tuple[int, int]
+) -> Card:
     return Card(
         task=config.task,
         network=config.network,
@@ -261,6 +283,7 @@ def _card(config: RunConfig, dataset: Dataset, result: Fit, channels: int, size:
             "name": dataset.name,
             "source": config.data.source,
             "fingerprint": config.data.fingerprint,
+            "digests": digests,
             "val_fraction": config.data.val_fraction,
         },
         training={

@@ -282,8 +282,10 @@ def test_completions_keep_what_is_known(model: px.Model, digits: px.Dataset) -> 
         assert np.array_equal(result.image[~mask], levels[~mask])
     assert len({result.image.tobytes() for result in completed}) > 1
     assert completed[0].draw().shape[0] == 8
-    nothing = model.inpaint(image, np.zeros((8, 8)))[0]
-    assert np.array_equal(nothing.image, levels)
+    for kind in (np.uint8, np.float64, np.int64):
+        assert np.array_equal(model.inpaint(image, mask.astype(kind), seed=1)[0].image, completed[0].image)
+    with pytest.raises(UsageError, match="nothing in the mask is white"):
+        model.inpaint(image, np.zeros((8, 8)))
 
 
 def test_completions_follow_the_conditional_probabilities() -> None:
@@ -300,6 +302,29 @@ def test_completions_follow_the_conditional_probabilities() -> None:
     found = [(drawn == image).flatten(1).all(1).sum().item() for image in images[match]]
     assert sum(found) == count
     assert chisquare(found, expected.numpy() * count).pvalue > 1e-3
+
+
+def test_the_class_of_a_completion_is_drawn_by_what_is_known() -> None:
+    network, task = random_network((2, 2), classes=2, seed=3), task_for(2, 2)
+    images = every_picture((2, 2), 1, 2)
+    with torch.no_grad():
+        joint = (-task.forward(network, {"image": images})).exp().double() * torch.tensor(task.prior)
+    match = (images.flatten(1)[:, :2] == 1).all(1)
+    expected = joint[match].sum(1) / joint[match].sum()
+    known = np.array([[True, True], [False, False]])
+    drawn = task.complete(network, np.full((2, 2), 255, dtype=np.uint8), known, 4000)
+    lower = [tuple((result.image[1] // 255).tolist()) for result in drawn]
+    found = [lower.count(tuple(image[0, 1].int().tolist())) for image in images[match]]
+    assert chisquare(found, expected.numpy() / expected.sum().item() * 4000).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("how", ["dynamic", "static", "threshold"])
+def test_every_rounding_trains_and_resumes_its_figures(how: str, few_digits: px.Dataset) -> None:
+    model = px.train("generate", few_digits, steps=3, settings={"binarise": how}, **FAST)
+    figures = [model.evaluate(few_digits).metrics["nll_nats"] for _ in range(2)]
+    assert figures[0] == figures[1]
+    with pytest.raises(UsageError, match="levels: the network was built for"):
+        model.evaluate(few_digits, settings={"levels": 4})
 
 
 @pytest.mark.parametrize(
@@ -337,6 +362,8 @@ def test_what_cannot_be_drawn_is_named(model: px.Model, digits: px.Dataset) -> N
 def test_what_cannot_be_trained_is_named(squares: px.Dataset) -> None:
     with pytest.raises(UsageError, match=r"11,520 bits.* at most 8,192 go"):
         px.train("generate", squares, steps=1, settings={"levels": 16}, **FAST)
+    with pytest.raises(UsageError, match=r"which see .* in windows of reach 6"):
+        px.train("generate", squares, steps=1, settings={"levels": 3, "pairs": 6}, **FAST)
     with pytest.raises(UsageError, match="levels is 1"):
         px.train("generate", squares, steps=1, settings={"levels": 1}, **FAST)
     with pytest.raises(UsageError, match="pairs is -1"):

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import functional as F
 
 from pixelry.data.dataset import FileImages, Images, Split, to_channels
-from pixelry.errors import DataError, ImageError
+from pixelry.errors import DataError, ImageError, PixelryError
 
 Batch = dict[str, Any]
 
@@ -155,8 +155,13 @@ class SeededBatches:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch; in training the remainder waits for the next epoch's other order."""
-        return self.count // self.batch if self.seed is not None else -(-self.count // self.batch)
+        """Batches an epoch; in training the remainder waits for the next epoch's other order.
+
+        In evaluation those of this process alone.
+        """
+        if self.seed is not None:
+            return self.count // self.batch
+        return -(-len(range(self.rank, self.count, self.world)) // self.batch)
 
     def __len__(self) -> int:
         return self.steps
@@ -164,15 +169,17 @@ class SeededBatches:
     def __iter__(self) -> Iterator[list[int]]:
         """Yield the batches of one epoch: of the first one, those that are left from `start` on."""
         if self.seed is None:
-            order = torch.arange(self.count)
-            first, last = 0, self.steps
-        else:
-            epoch, first = divmod(self.next_step, self.steps)
-            generator = torch.Generator().manual_seed(mix_seed(self.seed, epoch))
-            order = torch.randperm(self.count, generator=generator)
-            last = self.steps
-            self.next_step = (epoch + 1) * self.steps
-        for step in range(first, last):
+            # Evaluation: whole batches of what is this process's own.
+            order = torch.arange(self.rank, self.count, self.world)
+            for step in range(self.steps):
+                yield order[step * self.batch : (step + 1) * self.batch].tolist()
+            return
+        epoch, first = divmod(self.next_step, self.steps)
+        generator = torch.Generator().manual_seed(mix_seed(self.seed, epoch))
+        order = torch.randperm(self.count, generator=generator)
+        steps = self.steps
+        self.next_step = (epoch + 1) * steps
+        for step in range(first, steps):
             yield order[step * self.batch : (step + 1) * self.batch][self.rank :: self.world].tolist()
 
 
@@ -222,11 +229,34 @@ class _Samples(torch.utils.data.Dataset[Batch]):
         return len(self.split)
 
     def __getitem__(self, index: int) -> Batch:
+        try:
+            return self._sample(index)
+        except PixelryError as error:
+            # Raised here, in a worker process, it would reach the user inside of a traceback.
+            return {"error": error}
+
+    def _sample(self, index: int) -> Batch:
         targets = {name: values[index] for name, values in self.split.targets.items()}
         return {"image": self.split.images[index], "index": index, **targets}
 
 
-Loader = MemoryLoader | DataLoader[Batch]
+class StreamLoader:
+    """Batches that worker processes read; an image that cannot be read is raised as the error that it is."""
+
+    def __init__(self, loader: DataLoader[Batch]) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.loader:
+            if "error" in batch:
+                raise batch["error"]
+            yield batch
+
+
+Loader = MemoryLoader | StreamLoader
 
 
 def make_loader(split: Split, batches: SeededBatches, *, workers: int | None = None) -> Loader:
@@ -240,16 +270,20 @@ def make_loader(split: Split, batches: SeededBatches, *, workers: int | None = N
     if isinstance(split.images, Tensor):
         return MemoryLoader(split, batches)
     count = (os.cpu_count() or 1) if workers is None else workers
-    return DataLoader(
+    loader = DataLoader(
         _Samples(split),
         batch_sampler=batches,
         num_workers=count,
         persistent_workers=count > 0,
         collate_fn=partial(_collate),
     )
+    return StreamLoader(loader)
 
 
 def _collate(samples: list[Batch]) -> Batch:
+    broken = next((sample for sample in samples if "error" in sample), None)
+    if broken:
+        return broken
     batch: Batch = {}
     for name in samples[0]:
         values = [sample[name] for sample in samples]
@@ -258,5 +292,5 @@ def _collate(samples: list[Batch]) -> Batch:
 
 
 def eval_batch(size: tuple[int, int]) -> int:
-    """Return how many images to evaluate at once: some 2 million pixels, between 8 and 512 images."""
-    return max(8, min(512, 2**21 // (size[0] * size[1])))
+    """Return how many images to evaluate at once: some 2 million pixels, between 1 and 512 images."""
+    return max(1, min(512, 2**21 // (size[0] * size[1])))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pixelry.data.dataset import FileImages, Images, Split, to_channels
 from pixelry.data.loading import MEMORY_LIMIT
-from pixelry.errors import DataError, ImageError
+from pixelry.errors import DataError
 from pixelry.pixels import read_header
 
 Size = tuple[int, int]
@@ -43,7 +45,11 @@ def in_channels(split: Split, channels: int) -> Split:
     if isinstance(split.images, Tensor):
         return Split(to_channels(split.images, channels), split.targets, split.names)
     names = split.names or [split.name(i) for i in range(len(split))]
-    return Split(_Converted(split.images, channels), split.targets, names)
+    if isinstance(split.images, FileImages):
+        images: Images = dataclasses.replace(split.images, channels=channels)
+    else:
+        images = _Converted(split.images, channels)
+    return Split(images, split.targets, names)
 
 
 def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
@@ -53,10 +59,11 @@ def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY
         split: Pictures of at least the patches' size.
         size: (height, width) of the patches.
         channels: 1 or 3.
-        memory: At most so many bytes are held as one tensor; more is cut as it is read.
+        memory: At most so many bytes are held; of more patches a seeded random part is taken.
 
     Raises:
-        DataError: A picture is smaller than a patch, or cannot be read; it is named.
+        DataError: A picture is smaller than a patch; it is named.
+        ImageError: A picture cannot be read; it is named.
     """
     if isinstance(split.images, Tensor) and tuple(split.images.shape[-2:]) == size:
         return in_channels(split, channels)
@@ -69,11 +76,12 @@ def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY
             )
         tops, lefts = spread(height, size[0]), spread(width, size[1])
         places += [(index, top, left) for top in tops for left in lefts]
-    patches = Patches(in_channels(split, channels).images, places, size)
-    names = [f"{split.name(index)} at {top},{left}" for index, top, left in places]
-    if len(places) * channels * size[0] * size[1] > memory:
-        return Split(patches, {}, names)
-    return Split(patches.in_memory(channels), {}, names)
+    most = max(1, memory // (channels * size[0] * size[1]))
+    if len(places) > most:
+        # In the order of the pictures, so that each is read once.
+        chosen = np.sort(np.random.default_rng(0).permutation(len(places))[:most])
+        places = [places[i] for i in chosen]
+    return Split(_cut(in_channels(split, channels).images, places, size, channels))
 
 
 def spread(length: int, part: int) -> list[int]:
@@ -98,39 +106,15 @@ class _Converted:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Tensor:
-        try:
-            return to_channels(self.images[index], self.channels)
-        except ImageError as error:
-            raise DataError(f"{error}; `pixelry data check` lists every image that cannot be read") from None
+        return to_channels(self.images[index], self.channels)
 
 
-@dataclass(frozen=True)
-class Patches:
-    """Patches, cut as they are read.
-
-    Attributes:
-        images: The pictures.
-        places: (picture, top, left) of each patch.
-        size: (height, width) of the patches.
-    """
-
-    images: Images
-    places: list[tuple[int, int, int]]
-    size: Size
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> Tensor:
-        picture, top, left = self.places[index]
-        return self.images[picture][:, top : top + self.size[0], left : left + self.size[1]]
-
-    def in_memory(self, channels: int) -> Tensor:
-        """Return all patches as uint8 (N, C, H, W); each picture is read once."""
-        cut = torch.empty(len(self.places), channels, *self.size, dtype=torch.uint8)
-        last, picture = -1, torch.empty(0)
-        for number, (index, top, left) in enumerate(self.places):
-            if index != last:
-                last, picture = index, self.images[index]
-            cut[number] = picture[:, top : top + self.size[0], left : left + self.size[1]]
-        return cut
+def _cut(images: Images, places: list[tuple[int, int, int]], size: Size, channels: int) -> Tensor:
+    """Return the patches at (picture, top, left) as uint8 (N, C, H, W); each picture is read once."""
+    cut = torch.empty(len(places), channels, *size, dtype=torch.uint8)
+    last, picture = -1, torch.empty(0)
+    for number, (index, top, left) in enumerate(places):
+        if index != last:
+            last, picture = index, images[index]
+        cut[number] = picture[:, top : top + size[0], left : left + size[1]]
+    return cut

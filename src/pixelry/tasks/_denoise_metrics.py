@@ -13,6 +13,8 @@ from pixelry.pixels import contact_sheet, psnr, ssim, to_uint8
 from pixelry.tasks.base import Evaluator, Findings, Picture, Table
 
 SSIM_WINDOW = 7
+FIGURES = 6
+MOST_PSNR = 100.0  # dB, of equal pictures, whose PSNR is infinite
 SHOWN = 4
 ROWS = 100
 SHEET_CELL = 300
@@ -41,21 +43,23 @@ class DenoiseEvaluator(Evaluator):
 
     def update(self, output: Tensor, batch: Batch) -> None:
         """Take logits (B, C, H, W) and the batch's "image" (noisy), "target" (clean) and "index"."""
-        restored = output.sigmoid().cpu()
+        restored, rows = output.sigmoid().cpu(), [torch.zeros(0, FIGURES, dtype=torch.float64)]
         for i, index in enumerate(batch["index"].tolist()):
             clean, noisy = batch["target"][i].cpu(), batch["image"][i].cpu().clamp(0, 1)
             parts = [part.movedim(0, -1).double().numpy() for part in (clean, noisy, restored[i])]
             row = torch.tensor([index, *_figures(*parts), _right(restored[i], clean)], dtype=torch.float64)
-            self.figures.append(row[None])
+            rows.append(row[None])
             if index < SHOWN:
                 clean_picture, noisy_picture, restored_picture = (to_uint8(part.clip(0, 1)) for part in parts)
                 self.shown[index] = (noisy_picture, restored_picture, clean_picture)
+        self.figures.append(torch.cat(rows))
 
     def compute(self) -> dict[str, float]:
         """Return means over the images.
 
-        `psnr` in dB and `ssim` of the restored pictures, `psnr_noisy` and `ssim_noisy` of the noisy ones, clipped;
-        `pixel_accuracy`, the share of pixels on the right side of one half, where the clean pictures are binary.
+        `psnr` in dB (at most 100, of equal pictures) and `ssim` of the restored pictures, `psnr_noisy` and `ssim_noisy`
+        of the noisy ones, clipped; `pixel_accuracy`, the share of pixels on the right side of one half, where the clean
+        pictures are binary.
         """
         _, psnr_noisy, psnr_restored, ssim_noisy, ssim_restored, right = self._gathered().T
         means = {"psnr": psnr_restored.mean(), "psnr_noisy": psnr_noisy.mean()}
@@ -97,7 +101,7 @@ class DenoiseEvaluator(Evaluator):
 
 
 def _figures(clean: np.ndarray, noisy: np.ndarray, restored: np.ndarray) -> tuple[float, float, float, float]:
-    psnrs = (psnr(image, reference=clean, data_range=1.0) for image in (noisy, restored))
+    psnrs = (min(MOST_PSNR, psnr(image, reference=clean, data_range=1.0)) for image in (noisy, restored))
     if min(clean.shape[:2]) < SSIM_WINDOW:
         return *psnrs, float("nan"), float("nan")  # type: ignore[return-value]
     ssims = (ssim(image, reference=clean, data_range=1.0, window=SSIM_WINDOW) for image in (noisy, restored))

@@ -87,6 +87,7 @@ class Task(ABC):
         higher_is_better: Of the monitor.
         recommended: The network to take when none is named.
         ladder: The networks that `compare` takes when none are named, simplest first.
+        tells: Names of what `outputs` tells a network's `build`; a user does not set them.
         classes: Class names, () for tasks without.
     """
 
@@ -96,6 +97,7 @@ class Task(ABC):
     higher_is_better: ClassVar[bool]
     recommended: ClassVar[str]
     ladder: ClassVar[tuple[str, ...]]
+    tells: ClassVar[tuple[str, ...]] = ()
     classes: tuple[str, ...]
 
     @classmethod
@@ -121,7 +123,10 @@ class Task(ABC):
             if name not in hints:
                 raise unknown(f"setting of {self.name}", name, hints)
         checked = {name: check_value(name, value, hints[name]) for name, value in settings.items()}
-        return dataclasses.replace(self, **checked)  # type: ignore[type-var]
+        changed = dataclasses.replace(self, **checked)  # type: ignore[type-var]
+        if changed.outputs() != self.outputs():
+            raise UsageError(f"{', '.join(settings)}: the network was built for {self.outputs()}, which stays as it is")
+        return changed
 
     def options(self) -> dict[str, Any]:
         """Return the task's own options, as the model card keeps them."""

@@ -44,6 +44,7 @@ class Classify(Task):
     name: ClassVar[str] = "classify"
     monitor: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
+    tells: ClassVar[tuple[str, ...]] = ("classes",)
     recommended: ClassVar[str] = "airbench"
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "cnn", "airbench")
 

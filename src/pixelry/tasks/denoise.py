@@ -28,6 +28,7 @@ PATCH = 64
 WHOLE = 128
 # Of the noise on which models are judged: image k of a split gets the noise of mix_seed(NOISE_SEED, k).
 NOISE_SEED = 2017
+NOISE_BEYOND = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Denoise(Task):
         sigma = f"{self.sigma_min:g} to {self.sigma:g}" if self.sigma_min else f"{self.sigma:g}"
         return {
             "gaussian": f"Gaussian noise of sigma {sigma} (of 255), unclipped",
-            "salt_pepper": f"salt and pepper on {self.amount:.0%} of the pixels",
+            "salt_pepper": f"salt and pepper on {100 * self.amount:g} % of the pixels",
             "poisson": f"Poisson noise of {self.peak:g} photons at white",
         }[self.noise]
 
@@ -107,12 +108,12 @@ class Denoise(Task):
         clean = batch["image"]
         options = {name: getattr(self, name) for name in ("sigma", "sigma_min", "amount", "peak")}
         if training:
-            return {**batch, "image": add_noise(clean, self.noise, **options), "target": clean}
+            return {**batch, "image": _alike(add_noise(clean, self.noise, **options), clean), "target": clean}
         noisy = [
             add_noise(image[None], self.noise, generator=_generator(int(index)), **options)
             for image, index in zip(clean, batch["index"], strict=True)
         ]
-        return {**batch, "image": torch.cat(noisy), "target": clean}
+        return {**batch, "image": _alike(torch.cat(noisy), clean), "target": clean}
 
     def forward(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return logits of the clean intensities; a network for grey takes the channels one by one."""
@@ -148,7 +149,7 @@ class Denoise(Task):
     def to_input(self, image: NDArray[Any], *, size: tuple[int, int], channels: int) -> Tensor:
         """Return an image as float (C, H, W) in [0, 1], at its own size; alpha is left out."""
         colors = image[..., :-1] if has_alpha(image) else image
-        pixels = torch.from_numpy(np.require(as_float(colors), np.float32, ["C", "W"]))
+        pixels = torch.from_numpy(np.require(_in_range(colors), np.float32, ["C", "W"]))
         pixels = pixels[None] if pixels.ndim == 2 else pixels.movedim(-1, 0)
         if len(pixels) not in (1, 3):
             raise ImageError(f"an image has 1 or 3 channels, and alpha; got {image.shape}")
@@ -161,6 +162,24 @@ class Denoise(Task):
             Restored(image=_like(pixels, source), name=name, source=source)
             for pixels, source, name in zip(restored, sources, names, strict=True)
         ]
+
+
+def _alike(noisy: Tensor, clean: Tensor) -> Tensor:
+    """Return noisy images (B, C, H, W) in which what was grey has the same noise in all channels, and stays grey."""
+    grey = (clean == clean[:, :1]).flatten(1).all(1).view(-1, 1, 1, 1)
+    return torch.where(grey, noisy[:, :1], noisy)
+
+
+def _in_range(image: NDArray[Any]) -> NDArray[Any]:
+    """Return an image as floats in [0, 1]; floats as they are, so that noise may leave the range as in training."""
+    if image.dtype.kind != "f":
+        return as_float(image)
+    if not np.isfinite(image).all() or image.min() < -NOISE_BEYOND or image.max() > 1 + NOISE_BEYOND:
+        raise ImageError(
+            f"floats are intensities in [0, 1], which noise may leave by {NOISE_BEYOND:g}; got values from "
+            f"{image.min():g} to {image.max():g}; divide by the largest possible value"
+        )
+    return image
 
 
 def _generator(index: int) -> torch.Generator:

@@ -52,6 +52,7 @@ class Generate(Task):
     name: ClassVar[str] = "generate"
     monitor: ClassVar[str] = "nll_nats"
     higher_is_better: ClassVar[bool] = False
+    tells: ClassVar[tuple[str, ...]] = ("levels", "classes")
     recommended: ClassVar[str] = "logistic"
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "logistic:pairs=4")
 
@@ -112,14 +113,17 @@ class Generate(Task):
 
     def forward(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return -log p(image) in nats, (B, 1); of a conditional model -log p(image | class), (B, classes)."""
-        images = batch["image"]
+        return self._nats(network, batch["image"]).flatten(2).sum(2)
+
+    def _nats(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return -log p of each pixel given those before it and the class, (B, classes or 1, H, W)."""
         if not self.classes:
             return self._nll(network(images), images)[:, None]
         labels = torch.arange(len(self.classes), device=images.device)[:, None].expand(-1, len(images))
         return torch.stack([self._nll(network(images, label), images) for label in labels], 1)
 
     def _nll(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return -log p in nats, (B,); of a target between two levels, its expectation over the draw of a level.
+        """Return -log p of each pixel in nats, (B, H, W); of a target between two levels, what is expected of its draw.
 
         Args:
             logits: (B, C, k - 1, H, W), of "level >= 1", ..., "level >= k - 1".
@@ -130,7 +134,7 @@ class Generate(Task):
         # How probable it is that a coin is tossed, which is where the threshold below was reached, and comes up.
         tossed, reached = (level - thresholds + 2).clamp(0, 1), (level - thresholds + 1).clamp(0, 1)
         nats = tossed * F.softplus(logits) - reached * logits
-        return nats.flatten(1).sum(1)
+        return nats.sum((1, 2))
 
     def losses(self, network: nn.Module, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
         """Return the mean of -log p(image), or -log p(image | class), in nats.
@@ -143,7 +147,7 @@ class Generate(Task):
         """
         images = batch["image"]
         logits = network(images, batch["label"]) if self.classes else network(images)
-        return {"loss": self._nll(logits, batch["target"]).mean()}
+        return {"loss": self._nll(logits, batch["target"]).flatten(1).sum(1).mean()}
 
     def evaluator(self, *, sync: bool = False) -> Evaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
@@ -192,7 +196,8 @@ class Generate(Task):
             image: (H, W) or (H, W, C) of the model's size, any dtype.
             known: (H, W), True where the picture is kept; these pixels come first, row by row.
             count: How many.
-            label: The class, of a conditional model.
+            label: The class, of a conditional model; by default each completion draws its own, by the probability
+                of the classes given what is known.
             seed: With a picture's number it makes the same picture again.
 
         Raises:
@@ -216,11 +221,12 @@ class Generate(Task):
     ) -> list[Generated]:
         fixed = self._label_index(label)
         device = next(network.parameters()).device
+        weights = torch.tensor(self.prior) if given is None else self._posterior(network, given, known)
         drawn: list[Generated] = []
         for first in range(0, len(numbers), DRAWN_AT_ONCE):
             part = numbers[first : first + DRAWN_AT_ONCE]
             generators = [_generator(seed, number) for number in part]
-            labels = self._labels(fixed, generators)
+            labels = self._labels(fixed, weights, generators)
             coins = torch.stack([torch.rand(network.bits, generator=generator) for generator in generators])
             start = {} if given is None else self._start(given, len(part), known, device)
             images = network.draw(coins.to(device), labels.to(device) if self.classes else None, **start)
@@ -233,9 +239,7 @@ class Generate(Task):
         return drawn
 
     def _start(self, given: Tensor, count: int, known: Any, device: torch.device) -> dict[str, Any]:
-        top = self.levels - 1
-        levels = (given * top).round() / top
-        return {"given": levels.expand(count, -1, -1, -1).to(device), "known": int(known.sum())}
+        return {"given": self._levels(given).expand(count, -1, -1, -1).to(device), "known": int(known.sum())}
 
     def _label_index(self, label: str | None) -> int | None:
         if label is None:
@@ -246,10 +250,24 @@ class Generate(Task):
             raise unknown("class", label, self.classes)
         return self.classes.index(label)
 
-    def _labels(self, fixed: int | None, generators: list[Generator]) -> Tensor:
+    @torch.inference_mode()
+    def _posterior(self, network: nn.Module, given: Tensor, known: Any) -> Tensor:
+        """Return p(class | known pixels) by Bayes' rule, (classes,)."""
+        if not self.classes:
+            return torch.ones(1)
+        device = next(network.parameters()).device
+        nats = self._nats(network, self._levels(given)[None].to(device))[0].cpu()
+        evidence = -(nats * torch.from_numpy(known)).flatten(1).sum(1)
+        return (torch.tensor(self.prior).log() + evidence).softmax(0)
+
+    def _levels(self, image: Tensor) -> Tensor:
+        """Return an image in [0, 1] rounded to the nearest levels."""
+        top = self.levels - 1
+        return (image * top).round() / top
+
+    def _labels(self, fixed: int | None, weights: Tensor, generators: list[Generator]) -> Tensor:
         if not self.classes:
             return torch.zeros(len(generators), dtype=torch.int64)
-        weights = torch.tensor(self.prior)
         # Drawn also where the class is given, so that the coins that follow are the same.
         own = torch.cat([torch.multinomial(weights, 1, generator=generator) for generator in generators])
         return own if fixed is None else torch.full_like(own, fixed)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from skimage import data as samples
 
 from pixelry import api
+from pixelry.data.builtin import photos
 from pixelry.data.catalog import load_dataset
 from pixelry.data.sheet import as_picture
 from pixelry.model import Model, load_model
@@ -29,7 +30,7 @@ TEXT = (
 def visit(stop: Stop) -> list[Section]:
     """Climb the ladder on photographs, restore one that was not trained on, then digits."""
     minutes = stop.seconds / 120  # a regression learns in half of the time that a network takes
-    comparison = api.compare("denoise", "photos", channels=1, minutes=minutes, out=stop.out / "denoise", seed=stop.seed)
+    comparison = api.compare("denoise", photos(), channels=1, minutes=minutes, out=stop.out / "denoise", seed=stop.seed)
     best = load_model(comparison.rungs[0].folder)
     digits = api.train(
         "denoise", "digits", settings={"sigma": DIGITS_SIGMA}, minutes=minutes, out=stop.out / "denoise-digits",

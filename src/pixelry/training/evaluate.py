@@ -61,11 +61,18 @@ def evaluate_network(
     evaluator = task.evaluator(sync=world > 1)
     was_training = network.training
     network.eval()
+
+    def judge(batch: Batch, count: int) -> None:
+        seen = task.observe({**batch, "image": to_float(batch["image"])}, training=False)
+        output = run_network(network, task, seen, memory_format=memory_format)
+        evaluator.update(output[:count], {name: value[:count] for name, value in seen.items()})
+
     for batch in make_loader(split, batches):
-        if len(batch["image"]):
-            seen = task.observe({**batch, "image": to_float(batch["image"])}, training=False)
-            evaluator.update(run_network(network, task, seen, memory_format=memory_format), seen)
+        judge(batch, len(batch["image"]))
         if on_batch:
             on_batch(len(batch["image"]))
+    if not len(batches):
+        # More processes than images: this one has none, but must have something of the right shape to join with.
+        judge(next(iter(make_loader(split, SeededBatches(1, 1), workers=0))), 0)
     network.train(was_training)
     return evaluator

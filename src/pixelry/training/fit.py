@@ -256,10 +256,11 @@ def fit_input(network: nn.Module, task: Task, train: Split, *, seed: int = 0) ->
         images = train.images[chosen]
     else:
         # Streamed data is large data: a few hundred pictures tell its mean well enough.
-        images = torch.stack([train.images[int(i)] for i in chosen[:256]])
+        chosen = chosen[:256]
+        images = torch.stack([train.images[int(i)] for i in chosen])
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        pixels = task.observe({"image": images.float() / 255}, training=True)["image"]
+        pixels = task.observe({"image": images.float() / 255, "index": chosen}, training=True)["image"]
         for number, layer in enumerate(layers, 1):
             layer.fit(pixels)
             if number < len(layers):

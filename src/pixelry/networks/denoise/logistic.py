@@ -39,13 +39,15 @@ Features = Literal["pixels", "gain", "buckets"]
 WINDOW = 9
 # Buckets: directions of the gradient, its strength, and how much of it has one direction.
 ANGLES, STRENGTHS, COHERENCES = 8, 4, 3
-FITTED_IMAGES = 256
-DARKEST = 0.02  # the mean is kept within [DARKEST, 1 - DARKEST], where the logit is finite
+FITTED_PIXELS = 2**19
+DARKEST = 0.01  # in the logit the mean is kept within [DARKEST, 1 - DARKEST], where it is finite
 STRIP_PIXELS = 2**18  # pixels whose features are held at once
 
 
 class Window(nn.Module):
     """The deviations of a k x k window from its Gaussian mean, rotated and scaled so that they are uncorrelated.
+
+    One direction a channel is constant, and left out as zeros: the Gaussian mean of the deviations.
 
     Whitening is the preconditioner of the regression: in these coordinates the cross-entropy's curvature is about
     the same in all directions, and plain gradient steps reach the optimum of the convex problem in a few passes.
@@ -68,7 +70,7 @@ class Window(nn.Module):
 
     def mean(self, x: Tensor) -> Tensor:
         """Return the Gaussian mean of the window of each pixel, (B, C, H, W)."""
-        return blur(x, self.side // 2, self.side / 4).clamp(DARKEST, 1 - DARKEST)
+        return blur(x, self.side // 2, self.side / 4)
 
     def forward(self, padded: Tensor, mean: Tensor) -> Tensor:
         """Describe each window: (B, C, H + k - 1, W + k - 1) and (B, C, H, W) to (B, D, H, W)."""
@@ -78,13 +80,17 @@ class Window(nn.Module):
     @torch.no_grad()
     def fit(self, images: Tensor) -> None:
         """Take the rotation from noisy images (N, C, H, W)."""
-        images = images[:FITTED_IMAGES]
+        images = some(images)
         mean = self.mean(images)
         patches = F.unfold(pad(images, self.side // 2), self.side)  # (N, C k k, H W)
         patches = patches.unflatten(1, (self.channels, -1)) - mean.flatten(2)[:, :, None]
         deviations = patches.flatten(1, 2).movedim(1, 0).flatten(1)  # (C k k, N H W)
         values, vectors = torch.linalg.eigh((deviations @ deviations.T / deviations.shape[1]).double())
-        rotation = vectors / values.clamp_min(1e-6 * float(values[-1]) + 1e-12).sqrt()  # columns
+        scale = values.clamp_min(1e-6 * float(values[-1]) + 1e-12).rsqrt()
+        # The Gaussian mean of the deviations is 0, so that one direction a channel has no variance but rounding errors,
+        # which must not be blown up.
+        scale[: self.channels] = 0
+        rotation = vectors * scale  # columns
         self.weight.copy_(rotation.T.view_as(self.weight))
         self.shift.copy_(self.weight.sum((2, 3))[:, :, None, None])
 
@@ -149,16 +155,16 @@ class Logistic(Fitted):
         """Fit the window's coordinates and the buckets' bounds to noisy images (N, C, H, W)."""
         self.window.fit(images)
         if self.buckets:
-            grey = images[:FITTED_IMAGES].mean(1, keepdim=True)
+            grey = some(images).mean(1, keepdim=True)
             self.buckets.fit(grey, noise_level(grey))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map noisy (B, C, H, W) to logits (B, C, H, W)."""
         grey = x.mean(1, keepdim=True)
-        noise, mean, padded = noise_level(grey), self.window.mean(x), pad(x, self.least_side // 2)
-        gain = wiener_gain(x, mean, noise, self.least_side) if self.with_gain else None
-        bucket = self.buckets(grey, noise) if self.buckets else None
-        rows = max(1, STRIP_PIXELS // x.shape[-1]) if not self.training else x.shape[-2]
+        mean, padded = self.window.mean(x), pad(x, self.least_side // 2)
+        gain = wiener_gain(x, mean, self.least_side) if self.with_gain else None
+        bucket = self.buckets(grey, noise_level(grey)) if self.buckets else None
+        rows = max(1, STRIP_PIXELS // (x.shape[0] * x.shape[-1])) if not self.training else x.shape[-2]
         strips = [
             self._strip(
                 padded[:, :, top : top + rows + self.least_side - 1],
@@ -178,6 +184,7 @@ class Logistic(Fitted):
         if bucket is not None:
             change = change.unflatten(1, (self.channels, -1))
             change = change.gather(2, bucket[:, None].expand(-1, self.channels, -1, -1, -1)).squeeze(2)
+        mean = mean.clamp(DARKEST, 1 - DARKEST)
         return torch.logit(mean) + change.float() / (mean * (1 - mean))
 
 
@@ -204,21 +211,27 @@ def _separable(x: Tensor, weights: Tensor) -> Tensor:
     return F.conv2d(F.conv2d(flat, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1)).view_as(x)
 
 
+def some(images: Tensor) -> Tensor:
+    """Return the first images (N, C, H, W), as many as half a million pixels."""
+    return images[: max(1, FITTED_PIXELS // (images.shape[-2] * images.shape[-1]))]
+
+
 def noise_level(x: Tensor) -> Tensor:
-    """Return the standard deviation of the noise of grey images (B, 1, H, W), (B, 1, 1, 1).
+    """Return the standard deviation of the noise in each channel of images (B, C, H, W), (B, C, 1, 1).
 
     Immerkaer 1996, "Fast noise variance estimation": a difference of Laplacians that lines and slopes pass unseen,
     here with the median in place of the mean, which edges do not move (Donoho and Johnstone 1994).
     """
     line = torch.tensor([1.0, -2.0, 1.0], device=x.device, dtype=x.dtype)
-    response = F.conv2d(pad(x, 1), torch.outer(line, line).view(1, 1, 3, 3) / 6)
-    return response.abs().flatten(1).median(1).values.view(-1, 1, 1, 1) / 0.6745
+    response = F.conv2d(pad(x, 1).flatten(0, 1)[:, None], torch.outer(line, line).view(1, 1, 3, 3) / 6)
+    return response.abs().flatten(1).median(1).values.view(*x.shape[:2], 1, 1) / 0.6745
 
 
-def wiener_gain(x: Tensor, mean: Tensor, noise: Tensor, side: int) -> Tensor:
+def wiener_gain(x: Tensor, mean: Tensor, side: int) -> Tensor:
     """Return the part of each window's variance around its mean that is not noise, (B, 1, H, W) in [0, 1]."""
     variance = (box(x * x, side) - 2 * mean * box(x, side) + mean * mean).mean(1, keepdim=True)
-    return (1 - noise**2 / variance.clamp_min(1e-8)).clamp_min(0)
+    noise = (noise_level(x) ** 2).mean(1, keepdim=True)
+    return (1 - noise / variance.clamp_min(1e-8)).clamp_min(0)
 
 
 def gradients(x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:

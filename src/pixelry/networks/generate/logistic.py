@@ -36,6 +36,7 @@ RECIPES = {
 
 # The matrix has bits^2 weights, and Adam keeps two more numbers for each: 800 MB here.
 MOST_BITS = 8192
+MOST_SEEN = 2**19  # bits in all windows together: each picture of a batch has a number for each
 LABEL_REACH = 2  # pixels whose weights a class has for itself
 NEAREST = 10  # pixels whose products with the whole window are features
 RAREST = 1e-3  # base rates are kept within [RAREST, 1 - RAREST], where the logit is finite
@@ -209,12 +210,19 @@ def build(*, channels: int, size: tuple[int, int], levels: int = 2, classes: int
         classes: Classes of a conditional model, 0 for one without.
         pairs: Reach in pixels of the window whose products are features, 0 for none; 4 is good.
     """
-    bits = channels * size[0] * size[1] * (levels - 1)
+    depth = channels * (levels - 1)
+    bits = size[0] * size[1] * depth
+    what = f"pictures of {size[0]}x{size[1]} with {channels} channels and {levels} levels have {bits:,} bits"
+    less = "give a smaller --size, --channels 1 or fewer levels"
     if bits > MOST_BITS:
-        raise UsageError(
-            f"pictures of {size[0]}x{size[1]} with {channels} channels and {levels} levels have {bits:,} bits, and the "
-            f"matrix their square; at most {MOST_BITS:,} go: give a smaller --size, --channels 1 or fewer levels"
-        )
+        raise UsageError(f"{what}, and the matrix their square; at most {MOST_BITS:,} go: {less}")
     if not 0 <= pairs <= 8:
         raise UsageError(f"pairs is {pairs}; expected a reach of 0 (none) to 8 pixels")
+    reach = max(pairs, LABEL_REACH if classes else 0)
+    seen = bits * depth * 2 * reach * (reach + 1)
+    if seen > MOST_SEEN:
+        raise UsageError(
+            f"{what}, which see {seen:,} in windows of reach {reach} (pairs, or classes); at most {MOST_SEEN:,} go: "
+            f"{less}, or no pairs and classes"
+        )
     return Logistic(channels, size, levels, classes, pairs)
