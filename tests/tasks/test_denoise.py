@@ -122,7 +122,7 @@ def by_hand(network: logistic.Logistic, image: np.ndarray) -> np.ndarray:
         features = np.concatenate([rotated, gain[..., None] * rotated], -1)
     head = network.head.weight[0, :, 0, 0].detach().double().numpy()
     change = features @ head + float(network.head.bias[0].detach())
-    mean = np.clip(mean, 0.01, 0.99)
+    mean = np.clip(mean, 0.02, 0.98)
     return np.log(mean / (1 - mean)) + change / (mean * (1 - mean))
 
 
@@ -166,7 +166,7 @@ def test_black_and_white_stay_so_after_training_on_mid_greys() -> None:
     model = px.train("denoise", data, steps=60, size=(64, 64), val_fraction=0, **FAST)
     for value in (0, 255):
         restored = model.predict(np.full((40, 40), value, dtype=np.uint8)).image  # type: ignore[union-attr]
-        assert np.abs(restored.astype(int) - value).max() < 6
+        assert np.abs(restored.astype(int) - value).max() < 8
 
 
 def test_the_noise_level_is_estimated() -> None:

@@ -40,7 +40,7 @@ WINDOW = 9
 # Buckets: directions of the gradient, its strength, and how much of it has one direction.
 ANGLES, STRENGTHS, COHERENCES = 8, 4, 3
 FITTED_PIXELS = 2**19
-DARKEST = 0.01  # in the logit the mean is kept within [DARKEST, 1 - DARKEST], where it is finite
+DARKEST = 0.02  # in the logit the mean is kept within [DARKEST, 1 - DARKEST], where it is finite
 STRIP_PIXELS = 2**18  # pixels whose features are held at once
 
 
