@@ -12,6 +12,7 @@ import pytest
 import torch
 from skimage import data as samples
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torchmetrics.utilities import dim_zero_cat
 
 import pixelry as px
 from pixelry.data.dataset import FileImages, Split
@@ -20,6 +21,7 @@ from pixelry.errors import DataError, ImageError, UsageError
 from pixelry.networks.denoise import logistic
 from pixelry.pixels import gaussian_noise, write_image
 from pixelry.tasks.denoise import Denoise
+from pixelry.training.evaluate import evaluate_network
 from pixelry.types import Restored
 
 FAST: dict[str, Any] = {"progress": False, "precision": "32-true", "memory_format": "channels_last"}
@@ -408,3 +410,21 @@ def test_a_resumed_run_ends_with_the_same_weights(photos: px.Dataset, here: Path
     again = px.train(data=photos, resume=here / "part", progress=False)
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[name]), name
+
+
+def test_processes_share_whole_pictures_and_one_may_have_none(photos: px.Dataset, model: px.Model) -> None:
+    one = model.task.fit_split(photos["test"], size=(32, 32), channels=1)
+    shares = [evaluate_network(model.network, model.task, one, rank=rank, world=2) for rank in (0, 1)]
+    figures = [dim_zero_cat(evaluator.figures) for evaluator in shares]
+    assert [part.shape for part in figures] == [(1, 6), (0, 6)]
+    assert figures[0].dtype == figures[1].dtype
+
+
+def test_a_picture_that_breaks_in_a_worker_is_named_in_one_line(model: px.Model, tmp_path: Path) -> None:
+    for number in range(3):
+        write_image(tmp_path / f"{number}.png", np.full((20 + number, 24), 90, dtype=np.uint8))
+    whole = (tmp_path / "2.png").read_bytes()
+    (tmp_path / "2.png").write_bytes(whole[:50])
+    with pytest.raises(ImageError, match=r"2\.png") as caught:
+        model.evaluate(px.load_dataset(tmp_path))
+    assert "Traceback" not in str(caught.value)
