@@ -25,7 +25,7 @@ def main() -> None:
     given = parser.parse_args()
     data = px.load_dataset(given.data)
     for name, settings in RUNGS.items():
-        model = px.train("generate", data, minutes=given.minutes, settings=settings, val_fraction=0)
+        model = px.train("generate", data, network="logistic", minutes=given.minutes, settings=settings, val_fraction=0)
         figures = model.evaluate(data, split="test").metrics
         start = time.perf_counter()
         model.generate(COUNT)

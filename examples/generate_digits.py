@@ -9,7 +9,8 @@ import pixelry as px
 from pixelry.draw import draw_samples
 
 data = px.load_dataset("digits")
-model = px.train("generate", data, minutes=0.2, settings={"levels": 4, "conditional": True, "pairs": 2})
+settings = {"levels": 4, "conditional": True, "pairs": 2}
+model = px.train("generate", data, network="logistic", minutes=0.2, settings=settings)
 print(model.evaluate(data))
 
 digits = [image for label in model.classes for image in model.generate(10, label=label)]

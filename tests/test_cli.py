@@ -291,7 +291,8 @@ def test_pictures_are_restored_under_their_own_names(run: Any, here: Path) -> No
 
 
 def test_pictures_are_made_and_completed(run: Any, here: Path) -> None:
-    assert run("train", "generate", "--data", "digits", "--steps", 5, "--set", "levels=3", "--out", "g").code == 0
+    how = ("--network", "logistic", "--steps", 5, "--set", "levels=3", "--out", "g")
+    assert run("train", "generate", "--data", "digits", *how).code == 0
     said = run("generate", "g", "--count", 3, "--seed", 5, "--json")
     assert said.json["folder"] == "runs/generate-logistic"
     assert [image["index"] for image in said.json["images"]] == [0, 1, 2]
@@ -316,4 +317,4 @@ def test_networks_are_listed_for_each_task(run: Any) -> None:
     assert listed["recommended"] == "logistic"
     assert [row["name"] for row in listed["networks"]] == ["logistic"]
     everything = run("networks", "--json").json
-    assert everything["recommended"]["generate"] == "logistic"
+    assert everything["recommended"]["generate"] == "ddpm"

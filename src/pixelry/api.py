@@ -183,6 +183,8 @@ def compare(
     size: tuple[int, int] | None = None,
     channels: int | None = None,
     val_fraction: float = 0.1,
+    features: Any = None,
+    count: int = 1000,
     seed: int = 0,
     progress: bool = True,
 ) -> Comparison:
@@ -203,14 +205,16 @@ def compare(
         size: Height and width at the network in pixels.
         channels: 1 for grey, 3 for colour.
         val_fraction: Part of the training images set aside for validation where the data has no such split.
+        features: Of generators: the classifier on whose features their pictures are compared; see `evaluate`.
+        count: Of generators: how many pictures each makes to be compared.
         seed: Of each run.
         progress: Show progress on stderr.
 
     Raises:
-        UsageError: An unknown name or an option out of range.
+        UsageError: An unknown name or an option out of range, or generators without features to compare them by.
     """
     from pixelry import runs
-    from pixelry.comparison import Comparison, Rung, prediction_speed
+    from pixelry.comparison import Comparison, Rung, measure, prediction_speed
     from pixelry.config import Budget
 
     console, budget = _console(progress), Budget(epochs, steps, minutes)
@@ -218,6 +222,7 @@ def compare(
     for name in names:
         runs.check_rung(name, task, settings or {})
     dataset = read_dataset(data, test=test, format=format)
+    monitor = measure(task, names, dataset, features, channels)
     folder = runs.next_folder(out, f"compare-{task}")
     split = "test" if "test" in dataset.splits else "val"
     rungs = []
@@ -228,7 +233,7 @@ def compare(
             task, dataset, network=network, settings={**(settings or {}), **own}, out=home, epochs=epochs, steps=steps,
             minutes=minutes, size=size, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
         )  # fmt: skip
-        report = model.evaluate(dataset, split=split)
+        report = model.evaluate(dataset, split=split, features=features, count=count)
         images = model.fit_split(dataset.with_val(val_fraction)[split])
         rungs.append(
             Rung(
@@ -239,11 +244,10 @@ def compare(
                 epochs=model.card.training["epochs"],
                 images_per_second=prediction_speed(model, images),
                 megabytes=(home / runs.MODEL).stat().st_size / 1e6,
-                history=tuple(runs.history(home, model.task.monitor)),
+                history=tuple(runs.history(home, monitor)),
                 folder=str(home),
             )
         )
-    monitor = _task(task).monitor
     sign = -1 if _task(task).higher_is_better else 1
     ordered = tuple(sorted(rungs, key=lambda rung: sign * rung.metrics[monitor]))
     comparison = Comparison(task, dataset.name, split, str(budget), monitor, ordered)
@@ -261,7 +265,10 @@ def evaluate(
     test: Any = None,
     format: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    features: Any = None,
+    count: int = 2000,
     out: str | Path | None = None,
+    progress: bool = True,
 ) -> Report:
     """Evaluate a model on a split of a data set.
 
@@ -272,17 +279,27 @@ def evaluate(
         test: A second source that is the test split.
         format: The data's format, where it is not to be recognised.
         settings: Options of the task to judge by, where they are not the model's own, such as sigma=15.
+        features: Of a generator: the classifier on whose features pictures are compared: a model, "digits" (ships with
+            Pixelry, the default for digits) or "inception" (torchvision's, downloaded).
+        count: Of a generator: how many pictures are made and compared.
         out: A new or empty folder for the report: index.html and report.json.
+        progress: Show progress on stderr.
 
     Raises:
         ModelError: The model file cannot be used, or the data has other classes.
+        UsageError: A setting is unknown or out of range, or does not go with the model.
     """
+    from pixelry.api_generate import progress_bar
     from pixelry.model import load_model
     from pixelry.runs import make_folder
 
     loaded = load_model(model)
     folder = make_folder(out) if out is not None else None
-    report = loaded.evaluate(data, split=split, test=test, format=format, settings=settings)
+    with progress_bar(count, show=progress and loaded.card.task == "generate") as on_progress:
+        report = loaded.evaluate(
+            data, split=split, test=test, format=format, settings=settings, features=features, count=count,
+            on_progress=on_progress,
+        )  # fmt: skip
     if folder is not None:
         report.save(folder / "index.html")
         report.save(folder / "report.json")

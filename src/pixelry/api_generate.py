@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,16 @@ def generate(
     *,
     count: int = 16,
     label: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    sampler: str | None = None,
     seed: int = 0,
     start: int = 0,
+    animate: bool = False,
     out: str | Path | None = None,
+    progress: bool = True,
 ) -> Results:
-    """Make pictures with a model for generation, and write them as files.
+    """Make pictures with a model for generation, and write them as files as they come.
 
     Each picture has its own random numbers: number 7 of a seed is the same picture whatever is drawn with it.
 
@@ -26,23 +33,39 @@ def generate(
         model: A model file, a run's folder, or a `Model`.
         count: How many.
         label: The class to draw, of a conditional model; by default each picture draws its own.
+        steps: From noise to the picture, of a diffusion model; by default as the model was trained to be used.
+        guidance: Weight of the class, of a conditional diffusion model: 1 for none, 2 to 4 is truer to it.
+        sampler: Of a diffusion model: dpmpp, unipc, heun, ddim or ddpm.
         seed: Of the pictures.
         start: Number of the first picture, to go on where an earlier run of the same seed ended.
+        animate: Also write way.png and way.gif: from noise to the first pictures of a diffusion model, from picture to
+            picture of a DCGAN.
         out: A new or empty folder: a PNG file each, images.jsonl and a sheet; by default the next free one under
             runs/.
+        progress: Show progress on stderr.
+
+    Returns:
+        The first 1,000 pictures, and in `folder` where all of them are; `Model.generate` returns all.
 
     Raises:
-        UsageError: The model does not generate, the label is unknown, or a number is out of range.
+        UsageError: The model does not generate, the label is unknown, a number is out of range, or the model's kind
+            knows no such option.
         ExistsError: `out` exists and is not empty.
     """
     from pixelry.model import load_model
-    from pixelry.predictions import save_generated
+    from pixelry.predictions import save_generated, save_way
     from pixelry.runs import make_folder, next_folder
+    from pixelry.way import way_to_pictures
 
     loaded = load_model(model)
-    folder = make_folder(out) if out is not None else None
-    made = loaded.generate(count, label=label, seed=seed, start=start)
-    save_generated(made, folder or next_folder(None, f"generate-{loaded.card.network}"))
+    settings = _given(steps=steps, guidance=guidance, sampler=sampler)
+    with progress_bar(count, show=progress) as on_progress:
+        pictures = loaded.stream(count, label=label, seed=seed, start=start, settings=settings, on_progress=on_progress)
+        way = way_to_pictures(loaded, label=label, seed=seed, start=start, settings=settings) if animate else None
+        folder = make_folder(out) if out is not None else next_folder(None, f"generate-{loaded.card.network}")
+        made = save_generated(pictures, folder, settings)
+    if way:
+        save_way(way, folder)
     return made
 
 
@@ -53,8 +76,11 @@ def inpaint(
     mask: Any,
     count: int = 1,
     label: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
     seed: int = 0,
     out: str | Path | None = None,
+    progress: bool = True,
 ) -> Results:
     """Draw the masked part of a picture anew, and keep the rest.
 
@@ -63,10 +89,13 @@ def inpaint(
         image: The picture, of the model's size: a file, and in Python also an array or tensor.
         mask: A picture of the same height and width: what is white is drawn, what is black is kept.
         count: How many completions.
-        label: The class, of a conditional model; by default each completion draws its own.
+        label: The class, of a conditional model; by default it is drawn from what is known, or left open.
+        steps: From noise to the picture, of a diffusion model.
+        guidance: Weight of the class, of a conditional diffusion model.
         seed: Of the completions.
         out: A new or empty folder: a PNG file each, images.jsonl and a sheet; by default the next free one under
             runs/.
+        progress: Show progress on stderr.
 
     Raises:
         UsageError: The model does not complete pictures, or a number is out of range.
@@ -78,7 +107,28 @@ def inpaint(
     from pixelry.runs import make_folder, next_folder
 
     loaded = load_model(model)
+    settings = _given(steps=steps, guidance=guidance)
     folder = make_folder(out) if out is not None else None
-    made = loaded.inpaint(image, mask, count=count, label=label, seed=seed)
-    save_generated(made, folder or next_folder(None, f"inpaint-{loaded.card.network}"))
-    return made
+    with progress_bar(count, show=progress) as on_progress:
+        made = loaded.inpaint(
+            image, mask, count=count, label=label, seed=seed, settings=settings, on_progress=on_progress
+        )
+    return save_generated(made, folder or next_folder(None, f"inpaint-{loaded.card.network}"), settings)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@contextmanager
+def progress_bar(count: int, *, show: bool) -> Iterator[Callable[[float], None]]:
+    """Show how many of `count` pictures are made and the time left; yields the function that is told."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("making pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal)) as bar:
+        task = bar.add_task("", total=count)
+        yield lambda done: bar.advance(task, done)

@@ -145,9 +145,10 @@ def _predict(found: Any, as_json: bool) -> None:
 @_verb("generate", api_generate.generate)
 def _generate(made: Any, as_json: bool) -> None:
     if as_json:
-        print_json({"images": [result.to_dict() for result in made], "folder": str(made.folder)})
+        images = [result.to_dict() for result in made]
+        print_json({"count": made.total, "images": images, "folder": str(made.folder)})
     else:
-        print(f"{len(made)} pictures in {made.folder}; the first of them: {made.folder / 'sheet.png'}")
+        print(f"{made.total:,} pictures in {made.folder}; the first of them: {made.folder / 'sheet.png'}")
 
 
 @_verb("inpaint", api_generate.inpaint, options=("mask",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,17 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
-from pixelry.data.dataset import Split
+from pixelry import plugins
+from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import SeededBatches, eval_batch, make_loader, native_size
 from pixelry.draw import curves_figure
+from pixelry.errors import UsageError
+from pixelry.features import load_features
 from pixelry.model import Model
 from pixelry.report import Section, format_metric, render_page
+from pixelry.runs import parse_rung
 from pixelry.tasks.base import Picture, Table
+from pixelry.tasks.generate import Generate
 from pixelry.training.evaluate import run_network
 
 SPEED_SECONDS = 1.0
@@ -106,9 +111,11 @@ class Comparison:
 
     def sections(self) -> list[Section]:
         """Return the comparison's parts of a page."""
-        pictures = (Picture("Score against time", self.figure(), "Each point is a validation during training."),)
-        drawn = pictures if any(rung.history for rung in self.rungs) else ()
-        return [Section("Which rung buys what", tables=(self.table(),), pictures=drawn)]
+        pictures: tuple[Picture, ...] = ()
+        if any(rung.history for rung in self.rungs):
+            note = "Each point is a validation during training."
+            pictures = (Picture("Score against time", self.figure(), note),)
+        return [Section("Which rung buys what", tables=(self.table(),), pictures=pictures)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
@@ -132,8 +139,28 @@ class Comparison:
         return "\n".join(line.rstrip() for line in lines)
 
 
+def measure(task: str, names: Sequence[str], dataset: Dataset, features: Any, channels: int | None) -> str:
+    """Return the metric by which networks are compared: their own where all have the same, else their task's.
+
+    Raises:
+        UsageError: Generators are to be compared by their pictures, and no features suit the data.
+    """
+    measures = {plugins.task_for(task, parse_rung(name)[0]).measure() for name in names}
+    metric = measures.pop() if len(measures) == 1 else plugins.tasks.load(task).TASK.monitor
+    if metric == "frechet":
+        seer = load_features(features, channels=channels or dataset.channels, classes=dataset.classes)
+        if seer is None:
+            raise UsageError(
+                f"{', '.join(names)} are compared by the Fréchet distance of their pictures, and no features suit "
+                f"{dataset.name}: give --features MODEL, a classifier of such pictures"
+            )
+    return str(metric)
+
+
 def prediction_speed(model: Model, split: Split) -> float:
-    """Return images a second at prediction: the network alone, in batches, for about a second."""
+    """Return images a second at prediction, for about a second: the network alone in batches, or pictures made."""
+    if isinstance(model.task, Generate):
+        return _drawing_speed(model)
     size = native_size(split)
     batch = next(iter(make_loader(split, SeededBatches(len(split), eval_batch(size) if size else 1), workers=0)))
     run_network(model.network, model.task, batch, memory_format=torch.channels_last)
@@ -141,4 +168,14 @@ def prediction_speed(model: Model, split: Split) -> float:
     while time.perf_counter() - start < SPEED_SECONDS:
         run_network(model.network, model.task, batch, memory_format=torch.channels_last)
         count += len(batch["image"])
+    return count / (time.perf_counter() - start)
+
+
+def _drawing_speed(model: Model) -> float:
+    """Return pictures a second, in the batches in which they are made."""
+    model.generate(1)
+    assert isinstance(model.task, Generate)
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < SPEED_SECONDS:
+        count += len(model.generate(model.task.at_once))
     return count / (time.perf_counter() - start)

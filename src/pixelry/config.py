@@ -26,6 +26,7 @@ class Recipe:
         optimizer: "sgd" (Nesterov momentum) or "adamw" (Loshchilov and Hutter 2019).
         lr: Peak learning rate at `batch` images a step.
         momentum: SGD's momentum; AdamW's beta1.
+        beta2: AdamW's.
         weight_decay: Decoupled from the gradient for AdamW, L2 for SGD; never on biases and norms.
         schedule: The shape of the learning rate after the warm-up: "cosine", "linear" (both to zero) or "constant".
         warmup: Part of the run, in [0, 1), over which the rate rises linearly from a tenth.
@@ -44,6 +45,7 @@ class Recipe:
     optimizer: Literal["sgd", "adamw"] = "adamw"
     lr: float = 1e-3
     momentum: float = 0.9
+    beta2: float = 0.999
     weight_decay: float = 1e-2
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = 0.05
@@ -56,7 +58,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _positive(self, "lr", "batch", "epochs")
-        for name in ("momentum", "warmup", "ema"):
+        for name in ("momentum", "beta2", "warmup", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
         for name in ("weight_decay", "clip"):

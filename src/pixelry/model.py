@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pixelry import plugins
+from pixelry.card import Card, read_card
 from pixelry.data.catalog import load_dataset
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import eval_batch
@@ -31,51 +31,11 @@ from pixelry.inputs import Input, gather
 from pixelry.pixels import as_float, drop_alpha, to_grey
 from pixelry.report import Report
 from pixelry.tasks.base import Task
+from pixelry.tasks.generate import Generate
 from pixelry.training.evaluate import evaluate_network, run_network
-from pixelry.types import Result, Results
+from pixelry.types import Generated, Result, Results
 
-CARD_VERSION = 1
 CARD_KEY = "pixelry"
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a model file says of itself, beside its weights.
-
-    Attributes:
-        task: Name of the task, and its options.
-        network: Name of the network.
-        network_options: Keyword arguments of its `build`, beside channels, size and classes.
-        classes: Class names, in the order of the outputs.
-        channels: Of the input: 1 or 3.
-        size: (height, width) of the input in pixels.
-        metrics: Reached on the validation split.
-        data: Name, source, fingerprint, validation fraction of the data it was trained on.
-        training: Recipe, budget, steps, seconds, seed, precision.
-        versions: Of Pixelry, torch and Python.
-    """
-
-    task: str
-    network: str
-    channels: int
-    size: tuple[int, int]
-    task_options: Mapping[str, Any] = field(default_factory=dict)
-    network_options: Mapping[str, Any] = field(default_factory=dict)
-    classes: tuple[str, ...] = ()
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    version: int = CARD_VERSION
-
-    def __post_init__(self) -> None:
-        sizes_ok = len(self.size) == 2 and all(isinstance(side, int) and 0 < side < 2**16 for side in self.size)
-        if not sizes_ok or self.channels not in (1, 3):
-            raise ModelError(
-                f"the input is {self.channels} channels of {self.size}; expected 1 or 3 of (height, width)"
-            )
-        if not all(isinstance(name, str) for name in self.classes):
-            raise ModelError("class names must be strings")
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,26 +121,67 @@ class Model:
         output = run_network(self.network, self.task, batch, memory_format=torch.channels_last)
         return self.task.decode(output, [item.source for _, item in pending], [item.name for _, item in pending])
 
-    def generate(self, count: int = 1, *, label: str | None = None, seed: int = 0, start: int = 0) -> Results:
-        """Make pictures.
+    def generate(
+        self,
+        count: int = 1,
+        *,
+        label: str | None = None,
+        seed: int = 0,
+        start: int = 0,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Results:
+        """Make pictures, and hold all of them in memory; `stream` holds a few.
 
         Args:
             count: How many.
             label: The class to draw, of a conditional model.
             seed: With a picture's number it makes the same picture again.
             start: Number of the first.
+            settings: Options of the task to draw by, where they are not the model's own, such as steps=10.
 
         Raises:
-            UsageError: The model does not generate, the label is unknown, or a number is out of range.
+            UsageError: The model does not generate, the label or a setting is unknown, or a number is out of range.
+        """
+        return Results(self.stream(count, label=label, seed=seed, start=start, settings=settings))
+
+    def stream(
+        self,
+        count: int,
+        *,
+        label: str | None = None,
+        seed: int = 0,
+        start: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        on_progress: Callable[[float], None] = lambda done: None,
+    ) -> Iterator[Generated]:
+        """Return pictures one after the other, made a few at a time: memory stays the same for any number.
+
+        Args and errors as for `generate`; `on_progress` is called with the pictures, or parts of them, that were done
+        since the last call.
         """
         if count < 1 or start < 0 or seed < 0:
             raise UsageError(
                 f"count is {count}, start {start}, seed {seed}; expected a count from 1 and start and seed from 0"
             )
-        task = self._able("generate")
-        return Results(task.generate(self.network, count, label=label, seed=seed, start=start))
+        task = self._able("generate", settings)
+        # The label is checked now, and not when the first picture is asked for.
+        task.check_label(label)
+        made: Iterator[Generated] = task.generate(
+            self.network, count, label=label, seed=seed, start=start, on_progress=on_progress
+        )
+        return made
 
-    def inpaint(self, image: Any, mask: Any, *, count: int = 1, label: str | None = None, seed: int = 0) -> Results:
+    def inpaint(
+        self,
+        image: Any,
+        mask: Any,
+        *,
+        count: int = 1,
+        label: str | None = None,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        on_progress: Callable[[float], None] = lambda done: None,
+    ) -> Results:
         """Draw the masked part of a picture anew.
 
         Args:
@@ -189,6 +190,8 @@ class Model:
             count: How many completions.
             label: The class, of a conditional model.
             seed: With a completion's number it draws the same again.
+            settings: Options of the task to draw by, where they are not the model's own, such as steps=10.
+            on_progress: As for `stream`.
 
         Raises:
             UsageError: The model does not complete pictures, a number is out of range, or nothing is masked.
@@ -196,20 +199,23 @@ class Model:
         """
         if count < 1 or seed < 0:
             raise UsageError(f"count is {count}, seed {seed}; expected a count from 1 and a seed from 0")
-        task = self._able("complete")
+        task = self._able("complete", settings)
         pixels, area = (_single(given, what) for given, what in ((image, "image"), (mask, "mask")))
         known = _black(area)
         if known.all():
             raise UsageError("nothing in the mask is white, so there is nothing to draw: white is drawn, black is kept")
-        return Results(task.complete(self.network, pixels, known, count, label=label, seed=seed))
+        form = {"size": self.card.size, "channels": self.card.channels}
+        return Results(
+            task.complete(self.network, pixels, known, count, **form, label=label, seed=seed, on_progress=on_progress)
+        )
 
-    def _able(self, verb: str) -> Any:
+    def _able(self, verb: str, settings: Mapping[str, Any] | None) -> Any:
         if not hasattr(self.task, verb):
             able = [name for name in plugins.tasks.names() if hasattr(plugins.tasks.load(name).TASK, verb)]
             raise UsageError(
                 f"a model for {self.card.task} makes no pictures; train one with `pixelry train {' or '.join(able)}`"
             )
-        return self.task
+        return self.task.with_settings(settings or {})
 
     def evaluate(
         self,
@@ -219,6 +225,9 @@ class Model:
         test: Any = None,
         format: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        features: Any = None,
+        count: int = 2000,
+        on_progress: Callable[[float], None] = lambda done: None,
     ) -> Report:
         """Evaluate on a split of a data set.
 
@@ -229,6 +238,10 @@ class Model:
             test: A second source that is the test split.
             format: A format's name, or None to recognise it.
             settings: Options of the task to judge by, where they are not the model's own, such as sigma=15.
+            features: Of a generator: the classifier on whose features pictures are compared, a model file or `Model`,
+                "digits" (ships with Pixelry, and is taken for digits by default) or "inception".
+            count: Of a generator: how many pictures to make and compare with real ones.
+            on_progress: Called with the pictures that were made since the last call.
 
         Raises:
             DataError: The classes are not the model's, or the split is empty.
@@ -250,7 +263,16 @@ class Model:
         task = self.task.with_settings(settings or {})
         evaluator = evaluate_network(self.network, task, chosen)
         facts = {"parameters": self.parameters, "input": f"{self.card.channels} x {self.card.size}"}
-        findings = evaluator.findings(chosen).and_pictures(self.task.pictures(self.network))
+        findings = evaluator.findings(chosen)
+        if isinstance(task, Generate):
+            # What judges pictures has models of its own, and so stands above this file.
+            from pixelry.judging import judge_pictures
+
+            judged = judge_pictures(self, task, dataset, name, features=features, count=count, on_progress=on_progress)
+            findings = judged.and_findings(findings)
+        elif features is not None:
+            raise UsageError(f"features are for judging pictures that a model made; a model for {task.name} makes none")
+        findings = findings.and_pictures(task.pictures(self.network))
         return Report(self.card.task, self.card.network, dataset.name, name, findings, facts)
 
     def _is_new(self, dataset: Dataset) -> bool:
@@ -327,13 +349,6 @@ def _few(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''} ({len(names)})"
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that a card records."""
-    from importlib.metadata import version
-
-    return {"pixelry": version("pixelry"), "torch": torch.__version__, "python": platform.python_version()}
-
-
 def load_model(path: str | Path | Model) -> Model:
     """Load a model file.
 
@@ -355,7 +370,7 @@ def load_model(path: str | Path | Model) -> Model:
     card, state = _read(path)
     try:
         plugin = plugins.network_for(card.network, card.task)
-        task: Task = plugins.tasks.load(card.task).TASK(classes=card.classes, **card.task_options)
+        task: Task = plugins.task_for(card.task, card.network)(classes=card.classes, **card.task_options)
         build = partial(plugin.build, channels=card.channels, size=card.size, **task.outputs(), **card.network_options)
         # On the meta device nothing is allocated: a card that claims a giant network costs nothing.
         with torch.device("meta"):
@@ -382,19 +397,7 @@ def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
             f"{path} is a safetensors file, but not of Pixelry: it has no card; to start training from its weights "
             f"use `pixelry train ... --weights {path}`"
         )
-    return _parse_card(path, metadata[CARD_KEY]), state
-
-
-def _parse_card(path: Path, text: str) -> Card:
-    try:
-        raw = json.loads(text)
-        version = raw["version"]
-        if version > CARD_VERSION:
-            raise ModelError(f"{path} was written by a newer Pixelry (card {version}); upgrade: pip install -U pixelry")
-        raw["size"], raw["classes"] = tuple(raw["size"]), tuple(raw["classes"])
-        return Card(**raw)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: the card cannot be understood: {error}") from None
+    return read_card(path, metadata[CARD_KEY]), state
 
 
 def _check_shapes(path: Path, network: nn.Module, state: dict[str, Tensor]) -> None:

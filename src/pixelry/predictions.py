@@ -5,23 +5,27 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as PILImage
 
 from pixelry.draw import draw_samples
 from pixelry.errors import PixelryError
 from pixelry.pixels import contact_sheet, write_image
 from pixelry.types import Generated, Labels, Restored, Results
+from pixelry.way import Way, way_strip
 
 SHEET = "sheet.png"
 SHEET_IMAGES = 64
 SHEET_PAIRS = 12
 SHEET_SAMPLES = 100
 PAIR_CELL = 640
+KEPT = 1000
+FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
 
 
 def save_predictions(results: Results, folder: Path) -> None:
@@ -46,33 +50,59 @@ def save_predictions(results: Results, folder: Path) -> None:
         write_image(folder / SHEET, _sheet(results))
 
 
-def save_generated(results: Results, folder: Path) -> None:
-    """Write pictures that a model made: a file each, a JSON line each in `images.jsonl`, and `sheet.png`."""
+def save_generated(pictures: Iterable[Any], folder: Path, settings: Mapping[str, Any]) -> Results:
+    """Write pictures as a model makes them: a file each, a JSON line each in `images.jsonl`, and `sheet.png`.
+
+    Args:
+        pictures: Are asked for one after the other, so that memory stays the same for any number.
+        folder: Where to.
+        settings: How they were drawn; stands in each line.
+
+    Returns:
+        The first of them, at most 1,000, and the folder.
+    """
+    first, taken = Results(), {SHEET}
     try:
-        files = _save_pictures(results, folder)
-        _write_lines(folder / "images.jsonl", results, files)
+        with (folder / "images.jsonl").open("w", encoding="utf-8") as lines:
+            for picture in pictures:
+                file = _save_picture(picture, folder, taken)
+                lines.write(json.dumps({**picture.to_dict(), **settings, "file": file}) + "\n")
+                if len(first) < KEPT:
+                    first.append(picture)
     except OSError as error:
         raise PixelryError(f"the pictures cannot be written to {folder}: {error.strerror}") from None
-    results.folder = folder
-    write_image(folder / SHEET, draw_samples([result.draw() for result in results[:SHEET_SAMPLES]]))
+    first.folder = folder
+    first.total = len(taken) - 1
+    write_image(folder / SHEET, draw_samples([result.draw() for result in first[:SHEET_SAMPLES]]))
+    return first
+
+
+def save_way(way: Way, folder: Path) -> None:
+    """Write the way to pictures: `way.gif` as a film, `way.png` as a strip of some of its frames."""
+    frames = [contact_sheet([row[i] for row in way], columns=len(way)) for i in range(len(way[0]))]
+    films = [PILImage.fromarray(frame) for frame in frames]
+    # The last frame stays, so that the pictures can be looked at.
+    films[0].save(
+        folder / "way.gif", save_all=True, append_images=films[1:], loop=0, duration=[FRAME] * (len(films) - 1) + [STAY]
+    )
+    write_image(folder / "way.png", way_strip(way))
 
 
 def _save_pictures(results: Results, folder: Path) -> list[str | None]:
     """Write the results that are pictures; return each result's file, None for those that are not."""
     taken = {SHEET}
-    files: list[str | None] = []
-    for result in results:
-        if isinstance(result, Labels):
-            files.append(None)
-            continue
-        # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
-        name = Path(result.name).stem if isinstance(result, Restored) else result.name
-        stem = re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name))
-        file = next(name for name in _names(stem, _suffix(result.image)) if name not in taken)
-        taken.add(file)
-        result.save(folder / file)
-        files.append(file)
-    return files
+    return [None if isinstance(result, Labels) else _save_picture(result, folder, taken) for result in results]
+
+
+def _save_picture(result: Restored | Generated, folder: Path, taken: set[str]) -> str:
+    """Write a picture under a name that no other has, which is added to those that are taken; return the name."""
+    # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
+    name = Path(result.name).stem if isinstance(result, Restored) else result.name
+    stem = re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name))
+    file = next(name for name in _names(stem, _suffix(result.image)) if name not in taken)
+    taken.add(file)
+    result.save(folder / file)
+    return file
 
 
 def _names(stem: str, suffix: str) -> Iterable[str]:

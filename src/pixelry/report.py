@@ -85,12 +85,13 @@ class Report:
             for table in self.findings.tables
         }
         names = {"task": self.task, "network": self.network, "data": self.data, "split": self.split}
-        return {**names, "metrics": dict(self.metrics), **self.facts, "tables": tables}
+        protocol = {"protocol": self.findings.protocol} if self.findings.protocol else {}
+        return {**names, "metrics": dict(self.metrics), **protocol, **self.facts, "tables": tables}
 
     def sections(self) -> list[Section]:
         """Return the report's parts, for a page of its own or as part of another."""
         rows = tuple((name, format_metric(name, value)) for name, value in self.metrics.items())
-        figures = Table("Figures", ("metric", "value"), rows)
+        figures = Table("Figures", ("metric", "value"), rows, self.findings.protocol)
         facts = tuple((key, value) for key, value in self.facts.items())
         tables = (figures, *((Table("Model", ("", ""), facts),) if facts else ()))
         return [
@@ -120,4 +121,5 @@ class Report:
 
     def __str__(self) -> str:
         head = f"{self.network} on {self.data}, split {self.split}"
-        return "\n".join([head, *(f"  {k:14s} {format_metric(k, v)}" for k, v in self.metrics.items())])
+        lines = [head, *(f"  {name:22s} {format_metric(name, value)}" for name, value in self.metrics.items())]
+        return "\n".join([*lines, *([f"  {self.findings.protocol}"] if self.findings.protocol else [])])

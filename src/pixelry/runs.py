@@ -16,6 +16,7 @@ from rich.console import Console
 from torch import nn
 
 from pixelry import plugins
+from pixelry.card import Card, versions
 from pixelry.config import (
     Budget,
     DataConfig,
@@ -31,7 +32,7 @@ from pixelry.config import (
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import native_size
 from pixelry.errors import ExistsError, PixelryError, UsageError, unknown
-from pixelry.model import Card, Model, versions
+from pixelry.model import Model
 from pixelry.tasks.base import Form, Task
 from pixelry.training.callbacks import MetricsLog
 from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_input
@@ -96,7 +97,7 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         UsageError: Nobody knows a key (the message has the nearest one), or a value has the wrong type.
     """
     recipe_keys = {f.name for f in dataclasses.fields(Recipe)} - {"options"}
-    task_hints = plugins.tasks.load(config.task).TASK.settable()
+    task_hints = plugins.task_for(config.task, config.network).settable()
     network_hints = _network_hints(config.network, config.task)
     recipe, options, network = {}, dict(config.recipe.options), dict(config.network_options)
     for key, value in settings.items():
@@ -138,7 +139,7 @@ def fit_batch(config: RunConfig, count: int, settings: Mapping[str, Any]) -> tup
 def _network_hints(network: str, task: str) -> dict[str, Any]:
     build = plugins.network_for(network, task).build
     hints = get_type_hints(build)
-    given = {*GIVEN, *plugins.tasks.load(task).TASK.tells}
+    given = {*GIVEN, *plugins.task_for(task, network).tells}
     return {name: hints[name] for name in inspect.signature(build).parameters if name not in given}
 
 
@@ -237,7 +238,7 @@ def execute(
     dataset = dataset.with_val(config.data.val_fraction)
     for note in dataset.notes:
         say(f"data: {note}", highlight=False)
-    task: Task = plugins.tasks.load(config.task).TASK.from_dataset(dataset, **config.recipe.options)
+    task: Task = plugins.task_for(config.task, config.network).from_dataset(dataset, **config.recipe.options)
     channels, size = input_form(config.data, dataset, config.weights, task)
     train = task.fit_split(dataset["train"], size=size, channels=channels, training=True)
     val = task.fit_split(dataset["val"], size=size, channels=channels) if "val" in dataset.splits else None

@@ -237,9 +237,11 @@ class Results(list[Result]):
     Attributes:
         failed: (name, message) of each image that could not be read and was skipped because that was asked for.
         folder: Where they were written, if they were.
+        total: How many there are in the folder, where these are only the first of them.
     """
 
     folder: Path | None = None
+    total: int | None = None
 
     def __init__(self, results: Iterable[Result] = (), failed: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(results)

@@ -3,54 +3,76 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from pixelry.config import Recipe
+from pixelry.data.dataset import Dataset, Split
 from pixelry.networks.blocks import Fitted, Normalize
-from pixelry.plugins import network_for, network_names, networks, tasks
+from pixelry.plugins import network_for, network_names, networks, task_for, tasks
+from pixelry.tasks.base import Task
 from pixelry.training.module import head_of
 
 # Every network under every task that it does.
 PAIRS = [(task, name) for task in tasks.names() for name in network_names(task)]
 CLASSIFIERS = network_names("classify")
-# What a task tells `build` beside channels and size, and the shape of the output for pictures (B, C, H, W).
-TOLD = {"classify": {"classes": 5}, "denoise": {}, "generate": {"levels": 3}}
-SHAPES = {
-    "classify": lambda b, c, h, w: (b, 5),
-    "denoise": lambda b, c, h, w: (b, c, h, w),
-    "generate": lambda b, c, h, w: (b, c, 2, h, w),
-}
+# Networks whose output for a picture depends on those beside it, by design.
+SEE_THE_BATCH = {"dcgan"}
+# Of a data set, so that every task finds in it what it needs; generators learn the classes too.
+OPTIONS = {"generate": {"conditional": True}}
+
+
+def task_of(task: str, name: str, channels: int, size: tuple[int, int]) -> Task:
+    labels = torch.arange(10) % 5
+    images = torch.randint(0, 256, (10, channels, *size), dtype=torch.uint8)
+    dataset = Dataset("ten", {"train": Split(images, {"label": labels})}, tuple("abcde"))
+    return task_for(task, name).from_dataset(dataset, **OPTIONS.get(task, {}))
 
 
 def build(task: str, name: str, channels: int, size: tuple[int, int]) -> nn.Module:
+    told = task_of(task, name, channels, size).outputs()
     torch.manual_seed(0)
-    network: nn.Module = network_for(name, task).build(channels=channels, size=size, **TOLD[task])
+    network: nn.Module = network_for(name, task).build(channels=channels, size=size, **told)
     return network
+
+
+def batch_of(task: Task, count: int, channels: int, size: tuple[int, int], *, training: bool) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(count, channels, *size, generator=generator)
+    batch = {"image": images, "index": torch.arange(count), "label": torch.arange(count) % 5}
+    return task.observe(batch, training=training)
 
 
 @pytest.mark.parametrize(("task", "name"), PAIRS)
 @pytest.mark.parametrize(("channels", "size"), [(1, (8, 8)), (3, (33, 17))])
-def test_any_input_gives_outputs_and_gradients(task: str, name: str, channels: int, size: tuple[int, int]) -> None:
-    network = build(task, name, channels, size)
-    images = torch.rand(3, channels, *size)
-    output = network(images)
-    assert output.shape == SHAPES[task](3, channels, *size)
-    assert torch.isfinite(output).all()
-    output.float().flatten(1).logsumexp(1).sum().backward()
-    missing = [key for key, p in network.named_parameters() if p.requires_grad and p.grad is None]
-    assert not missing
+def test_any_input_gives_finite_losses_and_gradients(
+    task: str, name: str, channels: int, size: tuple[int, int]
+) -> None:
+    network, judge = build(task, name, channels, size), task_of(task, name, channels, size)
+    batch = batch_of(judge, 4, channels, size, training=True)
+    for phase in judge.phases:
+        loss = judge.losses(network, batch, phase)["loss"]
+        assert torch.isfinite(loss)
+        loss.backward()
+        trained = judge.parameters(network, phase).named_parameters()
+        missing = [key for key, p in trained if p.requires_grad and p.grad is None]
+        assert not missing
 
 
 @pytest.mark.parametrize(("task", "name"), PAIRS)
 def test_evaluation_takes_each_image_by_itself(task: str, name: str) -> None:
-    network = build(task, name, 3, (32, 32)).eval()
-    images = torch.rand(4, 3, 32, 32)
+    network, judge = build(task, name, 3, (32, 32)).eval(), task_of(task, name, 3, (32, 32))
+    batch = batch_of(judge, 4, 3, (32, 32), training=False)
+    if name in SEE_THE_BATCH:
+        pytest.skip("sees how alike the pictures of a batch are, and says so")
     with torch.inference_mode():
-        together = network(images)
-        alone = torch.cat([network(image[None]) for image in images])
+        together = judge.forward(network, batch)
+        parts = [{key: value[i : i + 1] for key, value in batch.items()} for i in range(4)]
+        alone = torch.cat([judge.forward(network, part) for part in parts])
+    assert len(together) == 4
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-3)
 
 

@@ -194,6 +194,11 @@ def mix_seed(*parts: int) -> int:
     return state >> 1
 
 
+def generator_for(*parts: int) -> torch.Generator:
+    """Return a generator, on the CPU, of several integers, such as a seed and an image's number."""
+    return torch.Generator().manual_seed(mix_seed(*parts))
+
+
 class MemoryLoader:
     """Batches of a split that lies in memory: each one indexing operation."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, get_type_hints
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -16,7 +18,7 @@ from torchmetrics import Metric
 from pixelry.config import check_value
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
 from pixelry.data.loading import Batch, fit_image, prepare
-from pixelry.errors import UsageError, unknown
+from pixelry.errors import DataError, UsageError, unknown
 from pixelry.types import Result
 
 # An image as it was given to predict: its pixels, or where to read them again.
@@ -52,15 +54,40 @@ class Picture:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an evaluation found: figures by name, tables and pictures."""
+    """What an evaluation found: figures by name, tables and pictures.
+
+    Attributes:
+        protocol: How the figures came about, in a sentence that is printed with them.
+    """
 
     metrics: Mapping[str, float]
     tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = field(default=())
+    pictures: tuple[Picture, ...] = ()
+    protocol: str = ""
 
     def and_pictures(self, pictures: tuple[Picture, ...]) -> Findings:
         """Return the findings with further pictures, which come first."""
         return dataclasses.replace(self, pictures=(*pictures, *self.pictures))
+
+    def and_findings(self, more: Findings) -> Findings:
+        """Return these findings, and after them others."""
+        return Findings(
+            {**self.metrics, **more.metrics},
+            (*self.tables, *more.tables),
+            (*self.pictures, *more.pictures),
+            " ".join(text for text in (self.protocol, more.protocol) if text),
+        )
+
+
+def training_split(dataset: Dataset) -> Split:
+    """Return the training split of a data set.
+
+    Raises:
+        DataError: There is none, or it is empty.
+    """
+    if "train" not in dataset.splits or not len(dataset["train"]):
+        raise DataError(f"{dataset.name} has no training images (splits: {', '.join(dataset.splits)})")
+    return dataset["train"]
 
 
 class Evaluator(Metric):
@@ -101,6 +128,11 @@ class Task(ABC):
     classes: tuple[str, ...]
 
     @classmethod
+    def for_network(cls, plugin: ModuleType) -> type[Task]:
+        """Return the class that trains a network: the task itself, unless its networks learn in different ways."""
+        return cls
+
+    @classmethod
     @abstractmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Task:
         """Make the task that fits a data set; raises DataError where the data lacks what the task needs."""
@@ -127,6 +159,11 @@ class Task(ABC):
         if changed.outputs() != self.outputs():
             raise UsageError(f"{', '.join(settings)}: the network was built for {self.outputs()}, which stays as it is")
         return changed
+
+    @classmethod
+    def measure(cls) -> str:
+        """Return the metric by which networks are compared: what they are trained to, unless that is their own."""
+        return cls.monitor
 
     def options(self) -> dict[str, Any]:
         """Return the task's own options, as the model card keeps them."""
@@ -182,6 +219,10 @@ class Task(ABC):
         """Return the part of the network that a phase trains."""
         return network
 
+    def rate(self, phase: str) -> float:
+        """Return the learning rate of a phase as a multiple of the recipe's."""
+        return 1.0
+
     @abstractmethod
     def losses(self, network: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Return the losses of one phase; "loss" is the one to descend, a scalar."""
@@ -196,6 +237,10 @@ class Task(ABC):
         The evaluator, filled on that split, is brought up to date; a task that fits nothing returns itself.
         """
         return self
+
+    def samples(self, network: nn.Module) -> NDArray[np.uint8] | None:
+        """Return a sheet of pictures that the network makes, the same numbers each time; None where it makes none."""
+        return None
 
     def pictures(self, network: nn.Module) -> tuple[Picture, ...]:
         """Return pictures for a report that the network makes out of nothing, such as a generator's."""

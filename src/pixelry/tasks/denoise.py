@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pixelry.data.dataset import Dataset, Split
-from pixelry.data.loading import Batch, mix_seed, native_size
+from pixelry.data.loading import Batch, generator_for, native_size
 from pixelry.data.patches import cut_patches, in_channels, smallest_size
-from pixelry.errors import DataError, ImageError, UsageError
+from pixelry.errors import ImageError, UsageError
 from pixelry.pixels import as_float, read_image
 from pixelry.pixels.color import has_alpha
 from pixelry.tasks._denoise_metrics import DenoiseEvaluator
 from pixelry.tasks._noise import Kind, add_noise, check_noise
-from pixelry.tasks.base import Evaluator, Form, Source, Task
+from pixelry.tasks.base import Evaluator, Form, Source, Task, training_split
 from pixelry.types import Restored
 
 PATCH = 64
@@ -70,8 +70,7 @@ class Denoise(Task):
         Raises:
             DataError: There are no training pictures.
         """
-        if "train" not in dataset.splits or not len(dataset["train"]):
-            raise DataError(f"{dataset.name} has no training images (splits: {', '.join(dataset.splits)})")
+        training_split(dataset)
         return cls(**options)
 
     def describe(self) -> str:
@@ -110,7 +109,7 @@ class Denoise(Task):
         if training:
             return {**batch, "image": _alike(add_noise(clean, self.noise, **options), clean), "target": clean}
         noisy = [
-            add_noise(image[None], self.noise, generator=_generator(int(index)), **options)
+            add_noise(image[None], self.noise, generator=generator_for(NOISE_SEED, int(index)), **options)
             for image, index in zip(clean, batch["index"], strict=True)
         ]
         return {**batch, "image": _alike(torch.cat(noisy), clean), "target": clean}
@@ -180,10 +179,6 @@ def _in_range(image: NDArray[Any]) -> NDArray[Any]:
             f"{image.min():g} to {image.max():g}; divide by the largest possible value"
         )
     return image
-
-
-def _generator(index: int) -> torch.Generator:
-    return torch.Generator().manual_seed(mix_seed(NOISE_SEED, index))
 
 
 def _like(pixels: NDArray[np.float32], source: Source) -> NDArray[Any]:

@@ -39,7 +39,7 @@ def visit(stop: Stop) -> list[Section]:
         f"pixelry train generate --data digits --set levels={LEVELS} --set conditional=true --set pairs=2 --out maker\n"
         "pixelry generate maker --count 100 --out digits/\n"
         "pixelry generate maker --label 7 --count 10 --out sevens/\n"
-        f"pixelry inpaint maker tour/half.png --mask tour/mask.png --count {DRAWS} --out completed/"
+        f"pixelry inpaint maker tour/digit.png --mask tour/mask.png --count {DRAWS} --out completed/"
     )
     (section,) = comparison.sections()
     return [Section("Making pictures", TEXT, code, section.tables, (_sheet(best, stop), _completed(best, stop)))]
@@ -61,7 +61,7 @@ def _completed(model: Model, stop: Stop) -> Picture:
     for index in range(COMPLETED):
         image = as_picture(test.images[index])
         if index == 0:
-            write_image(stop.out / "half.png", image)
+            write_image(stop.out / "digit.png", image)
         results = model.inpaint(image, mask, count=DRAWS, seed=stop.seed)
         drawn = [result for result in results if isinstance(result, Generated)]
         half = np.where(mask > 0, np.uint8(128), image)

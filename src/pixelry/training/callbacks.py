@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from pixelry.data.dataset import Split
 from pixelry.errors import DataError, PixelryError
+from pixelry.pixels import write_image
 from pixelry.training.clock import rate_factor
 from pixelry.training.evaluate import evaluate_network
 from pixelry.training.module import TrainingModule
@@ -70,7 +71,8 @@ class MetricsLog(Callback):
         seconds, step = self._last
         if now - seconds >= LOG_SECONDS or module.clock.progress(module.step) >= 1:
             rate = (module.step - step) * module.recipe.batch / max(now - seconds, 1e-9)
-            self.write(trainer, module, {"loss": float(module.loss), "images_per_second": round(rate, 1)})
+            losses = {name: float(value) for name, value in module.losses.items()}
+            self.write(trainer, module, {**losses, "images_per_second": round(rate, 1)})
             self._last = (now, module.step)
 
     def write(self, trainer: Trainer, module: TrainingModule, values: Row) -> None:
@@ -174,6 +176,36 @@ class Validate(Callback):
         """Continue from a checkpoint."""
         state = checkpoint["callbacks"].get(self.state_key, {})
         self.best, self.misses = state.get("best"), state.get("misses", 0)
+
+
+class Samples(Callback):
+    """Writes what a generator makes as training goes on, always of the same random numbers, an epoch a picture.
+
+    Sheets are spaced like validations: together they take at most about a twentieth of the time.
+
+    Args:
+        folder: Of the pictures, `step-000500.png`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._seconds, self._finished, self._progress = 0.0, -math.inf, -math.inf
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        module = _ours(pl_module)
+        start, progress = time.perf_counter(), module.clock.progress(module.step)
+        crowded = (start - self._finished) * VALIDATION_SHARE < self._seconds
+        if not trainer.is_global_zero or crowded or progress - self._progress < VALIDATION_PART:
+            return
+        network = module.result
+        was_training = network.training
+        sheet = module.task.samples(network.eval())
+        network.train(was_training)
+        if sheet is not None:
+            self.folder.mkdir(exist_ok=True)
+            write_image(self.folder / f"step-{module.step:06d}.png", sheet, overwrite=True)
+        self._progress, self._finished = progress, time.perf_counter()
+        self._seconds = self._finished - start
 
 
 class Checkpoint(Callback):

@@ -27,6 +27,7 @@ from pixelry.training.callbacks import (
     GracefulInterrupt,
     MetricsLog,
     ProgressBar,
+    Samples,
     StopInTime,
     Validate,
     load_checkpoint,
@@ -40,6 +41,7 @@ STATISTICS_IMAGES = 10_000
 STATISTICS_VALUES = 2**25
 CHECKPOINT = Path("checkpoints/last.ckpt")
 METRICS = Path("metrics.csv")
+SAMPLES = Path("samples")
 # Lightning's remarks that are of no use here: data in memory needs no workers, a run by our own clock no limit of
 # epochs, and what Lightning itself calls that torch has deprecated is not the user's affair.
 QUIET = (
@@ -145,7 +147,7 @@ def fit(
         validate.restore(checkpoint)
     bar = [ProgressBar(console, validate)] if console else []
     saver = Checkpoint(folder / CHECKPOINT, seconds=engine.checkpoint_seconds)
-    callbacks = [*bar, log, *([validate] if validate else []), saver, StopInTime()]
+    callbacks = [*bar, log, *([validate] if validate else []), Samples(folder / SAMPLES), saver, StopInTime()]
     trainer = _make_trainer(config, callbacks, folder)
     stop = _Stop(trainer)
     with GracefulInterrupt(stop, console.print if console else lambda text: None) as guard:

@@ -64,7 +64,8 @@ class TrainingModule(LightningModule):
         # A list hides the compiled twin from state_dict, which would hold each weight twice.
         self._forward = [cast(nn.Module, torch.compile(network)) if compile else network]
         self.step, self.steps_per_epoch = 0, steps_per_epoch
-        self.loss = torch.tensor(float("nan"))
+        # By name: "loss", and where a step has several, such as "generator_loss", each of them; "loss" is their sum.
+        self.losses: dict[str, Tensor] = {"loss": torch.tensor(float("nan"))}
         self.pending_optimizer_states: list[dict[str, Any]] | None = None
         self._frozen = False
         self._trained = [p for p in network.parameters() if p.requires_grad]
@@ -88,11 +89,17 @@ class TrainingModule(LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return one optimiser a phase."""
         # torch's fused SGD fails on parameters whose first gradient comes later than that of others.
-        fused = self.freeze_until in (0, 1)
+        # And Lightning does not clip in mixed precision what a fused optimiser might still have to unscale.
+        fused = self.freeze_until in (0, 1) and not self.recipe.clip
         return [
             make_optimizer(self.task.parameters(self.network, phase), self.recipe, fused=fused)
             for phase in self.task.phases
         ]
+
+    @property
+    def loss(self) -> Tensor:
+        """The loss of the last step, a scalar, the sum over its phases."""
+        return self.losses["loss"]
 
     def on_fit_start(self) -> None:
         """Hand a resumed run's states to its optimisers, and start the clock."""
@@ -113,19 +120,35 @@ class TrainingModule(LightningModule):
         optimizers = self._optimizers()
         self._set_progress(self._progress(), optimizers)
         batch = self._prepare(batch, torch.Generator().manual_seed(step_seed))
+        self.losses = {}
         for phase, optimizer in zip(self.task.phases, optimizers, strict=True):
+            self._train_only(phase)
             losses = self.task.losses(self._forward[0], batch, phase)
             optimizer.zero_grad()
             self.manual_backward(losses["loss"])
             if self.recipe.clip:
                 self.clip_gradients(optimizer.optimizer, self.recipe.clip, "norm")
             optimizer.step()
-            self.loss = losses["loss"].detach()
+            self._note(phase, losses)
         self.step += 1
         if self.average is not None:
             self.average.update_parameters(self.network)
         if self.device.type == "cpu" or self.step % CHECK_EVERY == 0:
             self._check_loss()
+
+    def _train_only(self, phase: str) -> None:
+        """Spare the gradients of what a phase does not train: another phase does."""
+        if len(self.task.phases) == 1:
+            return
+        chosen = {id(p) for p in self.task.parameters(self.network, phase).parameters()}
+        for parameter in self._trained:
+            parameter.requires_grad_(id(parameter) in chosen)
+
+    def _note(self, phase: str, losses: dict[str, Tensor]) -> None:
+        prefix = f"{phase}_" if len(self.task.phases) > 1 else ""
+        found = {prefix + name: value.detach() for name, value in losses.items()}
+        total = self.losses.get("loss", torch.zeros_like(losses["loss"])) + losses["loss"].detach()
+        self.losses = {**self.losses, **found, "loss": total}
 
     def _optimizers(self) -> list[LightningOptimizer]:
         optimizers = self.optimizers()
@@ -140,9 +163,9 @@ class TrainingModule(LightningModule):
 
     def _set_progress(self, progress: float, optimizers: list[LightningOptimizer]) -> None:
         factor = rate_factor(self.recipe, progress)
-        for optimizer in optimizers:
+        for phase, optimizer in zip(self.task.phases, optimizers, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = self.recipe.lr * factor
+                group["lr"] = self.recipe.lr * factor * self.task.rate(phase)
         frozen = progress < self.freeze_until
         if frozen != self._frozen:
             freeze_backbone(self.network, self._trained, frozen)
@@ -189,7 +212,7 @@ def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> 
         return torch.optim.SGD(
             groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused
         )
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=fused)
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused)
 
 
 def head_of(network: nn.Module) -> nn.Module:

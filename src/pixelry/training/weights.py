@@ -36,7 +36,7 @@ def load_weights(network: nn.Module, source: str, plugin: ModuleType) -> list[st
     """
     known: dict[str, str] = getattr(plugin, "WEIGHTS", {})
     if source in known:
-        state = _download(known[source])
+        state = download(known[source])
         normalize = getattr(network, "normalize", None)
         if normalize is not None:
             _imagenet_statistics(normalize)
@@ -99,7 +99,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path} is no safetensors file: {hint}") from None
 
 
-def _download(name: str) -> dict[str, Tensor]:
+def download(name: str) -> dict[str, Tensor]:
+    """Return weights of torchvision by their full name, from torch's hub folder or from the net.
+
+    Raises:
+        ModelError: They are not there, and cannot be downloaded.
+    """
     weights = models.get_weight(name)
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)

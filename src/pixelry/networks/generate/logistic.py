@@ -30,6 +30,7 @@ SOURCE = (
     "Frey, Hinton and Dayan 1996, Does the wake-sleep algorithm produce good density estimators?; Neal 1992; pairs "
     "after Bengio and Bengio 2000"
 )
+FAMILY = "autoregressive"
 RECIPES = {
     "generate": Recipe(lr=6e-3, weight_decay=0.0, batch=256, epochs=40, warmup=0.02, schedule="linear", augment="none"),
 }

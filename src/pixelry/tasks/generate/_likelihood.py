@@ -10,13 +10,14 @@ from torchmetrics.utilities import dim_zero_cat
 
 from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch
+from pixelry.data.sheet import as_picture
 from pixelry.pixels import contact_sheet
 from pixelry.tasks.base import Evaluator, Findings, Picture, Table
 
 SHOWN = 20
 
 
-class GenerateEvaluator(Evaluator):
+class LikelihoodEvaluator(Evaluator):
     """Mean -log p(image) with its 95 % interval, and in bits for each pixel.
 
     Args:
@@ -73,7 +74,7 @@ class GenerateEvaluator(Evaluator):
         order = nats.argsort()
         pictures = []
         for title, chosen in (("Most likely", order[:SHOWN]), ("Least likely", order.flip(0)[:SHOWN])):
-            images = [split.images[int(indices[i])].movedim(0, -1).squeeze(-1).numpy() for i in chosen]
+            images = [as_picture(split.images[int(indices[i])]) for i in chosen]
             sheet = contact_sheet(images, labels=[f"{float(nats[i]):.0f} nats" for i in chosen], columns=10)
             pictures.append(Picture(title, sheet, "-log p, of the pictures it was judged on."))
         rows = (("how pictures become levels", self.protocol), ("pixels", f"{self.pixels:,}"))

@@ -1,0 +1,135 @@
+"""Makers of pictures on MNIST: our DCGAN and diffusion beside peers, equal minutes, the same features and counts.
+
+    python benchmarks/peers/dcgan.py --data path/to/mnist --minutes 10 --count 5000 --out peers
+    python benchmarks/peers/diffusion.py --data path/to/mnist --minutes 10 --count 2000 --out peers
+    python benchmarks/makers.py --data path/to/mnist --minutes 10 --peers peers --out makers
+    python benchmarks/makers.py --data path/to/mnist --minutes 30 --conditional --out makers-conditional
+
+Run them in turn, with nothing beside. Every set of pictures is compared with the 10,000 test images; the floor is as
+many training images in their place. Sheets of the first hundred pictures, by number, are written beside the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import pixelry as px
+from pixelry.distances import frechet_distance, kernel_distance, precision_recall, total_variation
+from pixelry.draw import draw_samples
+from pixelry.features import Features, load_features
+
+COUNT = 2000
+STEPS = (50, 20, 12, 8)
+KINDS = 10
+
+
+class Judge:
+    """The features and what they see in the test images."""
+
+    def __init__(self, data: Any) -> None:
+        seer = load_features("digits", channels=1, classes=data.classes)
+        assert seer is not None
+        self.seer: Features = seer
+        self.features, self.classes = seer(data["test"].images)
+        self.train = data["train"].images
+
+    def __call__(self, images: torch.Tensor, labels: list[str] | None = None) -> dict[str, float]:
+        """Return the figures of pictures uint8 (N, 1, 28, 28)."""
+        features, classes = self.seer(images)
+        precision, recall = precision_recall(self.features[: len(features)], features)
+        counts = [torch.bincount(seen, minlength=KINDS).double() for seen in (classes, self.classes)]
+        figures = {
+            "frechet": frechet_distance(features, self.features),
+            "kid": kernel_distance(features, self.features),
+            "precision": precision,
+            "recall": recall,
+            "class_variation": total_variation(*counts),
+            "classes_made": int((counts[0] > 0).sum()),
+        }
+        if labels and labels[0] is not None:
+            asked = torch.tensor([int(label) for label in labels])
+            figures["class_consistency"] = float((classes == asked).double().mean())
+        return figures
+
+    def floor(self, count: int) -> dict[str, float]:
+        """Return the figures of as many training images."""
+        order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(0))[:count]
+        return self(self.train[order])
+
+
+def say(name: str, figures: dict[str, Any], out: Path) -> None:
+    """Print figures as a JSON line, and keep it."""
+    line = json.dumps({"maker": name, **{k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}})
+    print(line, flush=True)
+    with (out / "figures.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def drawn(model: px.Model, count: int, settings: dict[str, Any]) -> tuple[torch.Tensor, list[Any], float]:
+    """Return pictures, the classes asked for, and pictures a second."""
+    model.generate(model.task.at_once, settings=settings)
+    start = time.perf_counter()
+    made = model.generate(count, settings=settings)
+    speed = count / (time.perf_counter() - start)
+    return torch.stack([torch.from_numpy(np.asarray(m))[None] for m in made]), [m.label for m in made], speed
+
+
+def judge_ours(network: str, judge: Judge, data: Any, given: argparse.Namespace) -> None:
+    """Train one of ours, draw with it, and say how good the pictures are."""
+    settings = {"conditional": True} if given.conditional else {}
+    model = px.train(
+        "generate", data, network=network, minutes=given.minutes, settings=settings, out=given.out / network,
+        val_fraction=0.02,
+    )  # fmt: skip
+    plans = [{}] if network == "dcgan" else [{"steps": steps} for steps in given.steps]
+    if given.conditional and network == "ddpm":
+        plans += [{"steps": given.steps[0], "guidance": guidance} for guidance in (1.5, 2.0)]
+    for plan in plans:
+        images, labels, speed = drawn(model, given.count, plan)
+        training = {"minutes": given.minutes, "steps_taken": model.card.training["steps"]}
+        name = " ".join([network, *(f"{key}={value}" for key, value in plan.items())])
+        say(name, {**judge(images, labels), "images_per_second": speed, **training, "count": given.count}, given.out)
+        stem = name.replace(" ", "-").replace("=", "")
+        px.write_image(given.out / f"{stem}.png", draw_samples(list(images[:100, 0].numpy())), overwrite=True)
+
+
+def judge_peers(judge: Judge, given: argparse.Namespace) -> None:
+    """Say how good the peers' pictures are, as many as ours."""
+    for file in sorted(given.peers.glob("*.npz")):
+        facts = json.loads(file.with_suffix(".json").read_text())
+        images = torch.from_numpy(np.load(file)["images"])[: given.count, None]
+        more = {"images_per_second": facts["sample_per_s"], "minutes": facts["minutes"], "count": len(images)}
+        say(file.stem, {**judge(images), **more}, given.out)
+
+
+def main() -> None:
+    """Judge the floor, the peers and ours."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="mnist")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
+    parser.add_argument("--networks", nargs="+", default=["dcgan", "ddpm"])
+    parser.add_argument("--conditional", action="store_true")
+    parser.add_argument("--peers", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("makers"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    data = px.load_dataset(given.data)
+    judge = Judge(data)
+    say("training images (floor)", {**judge.floor(given.count), "count": given.count}, given.out)
+    if given.peers:
+        judge_peers(judge, given)
+    for network in given.networks:
+        judge_ours(network, judge, data, given)
+
+
+if __name__ == "__main__":
+    main()
