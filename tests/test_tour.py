@@ -24,11 +24,24 @@ def test_the_tour_writes_a_page_that_opens_by_itself(here: Path) -> None:
         "Predict",
         "Restoring pictures",
         "Making pictures",
+        "A game, and noise",
     ):
         assert f"<h2>{title}</h2>" in text
     assert len(re.findall('src="data:image/png;base64', text)) >= 8
     assert not re.search('(src|href)="(?!data:)', text)
-    names = ("pixels", "digits", "ladder", "predictions", "restored", "digits-restored", "generated", "completed")
+    names = (
+        "pixels",
+        "digits",
+        "ladder",
+        "predictions",
+        "restored",
+        "digits-restored",
+        "generated",
+        "completed",
+        "dcgan",
+        "ddpm",
+        "filled",
+    )
     for name in (f"{stem}.png" for stem in names):
         assert read_image(here / "tour" / name).size > 10_000
     # A later tour replaces an earlier one, and nothing else.

@@ -152,7 +152,8 @@ def _train(config: Any, dataset: Dataset, folder: Path, *, resume: bool, console
     model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console)
     if result.is_main and result.evaluator:
         facts = {"parameters": model.parameters, "steps": result.steps, "seconds": round(result.seconds, 1)}
-        findings = result.evaluator.findings(split).and_pictures(model.task.pictures(model.network))
+        findings = result.evaluator.findings(split)
+        findings = findings.and_pictures((*model.task.pictures(model.network), *runs.loss_curves(folder)))
         Report(config.task, config.network, dataset.name, "val", findings, facts).save(
             folder / runs.REPORT, overwrite=resume
         )

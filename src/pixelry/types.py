@@ -6,7 +6,7 @@ Shapes are checked on creation, so that a result that exists is a result that ho
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +87,7 @@ class Labels:
         Raises:
             ExistsError: The file exists and `overwrite` is off.
         """
-        _save(path, self.draw(), self.to_dict(), overwrite)
+        _save(path, self.draw, self.to_dict(), overwrite)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.label} ({self.score:.1%})"
@@ -96,8 +96,29 @@ class Labels:
         return f"Labels({self})"
 
 
+class _Picture:
+    """A result that is a picture: NumPy takes it for its `image`, and `save` writes that."""
+
+    image: NDArray[Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        raise TypeError(f"{type(self).__name__} says nothing of itself")
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the picture; `.json` writes its numbers.
+
+        Raises:
+            ExistsError: The file exists and `overwrite` is off.
+        """
+        _save(path, lambda: self.image, self.to_dict(), overwrite)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.image, dtype=dtype) if copy else np.asarray(self.image, dtype=dtype)
+
+
 @dataclass(frozen=True, eq=False)
-class Restored:
+class Restored(_Picture):
     """A restored picture.
 
     Attributes:
@@ -129,17 +150,6 @@ class Restored:
         """Return the image before and after, side by side, uint8."""
         return _side_by_side(self.original, self.image)
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the picture; `.json` writes its numbers.
-
-        Raises:
-            ExistsError: The file exists and `overwrite` is off.
-        """
-        _save(path, self.image, self.to_dict(), overwrite)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.image, dtype=dtype) if copy else np.asarray(self.image, dtype=dtype)
-
     def __str__(self) -> str:
         return f"{self.name}: restored, {'x'.join(map(str, self.image.shape))} {self.image.dtype}"
 
@@ -148,7 +158,7 @@ class Restored:
 
 
 @dataclass(frozen=True, eq=False)
-class Generated:
+class Generated(_Picture):
     """A picture that a model made.
 
     Attributes:
@@ -191,17 +201,6 @@ class Generated:
         mask = self.known if self.image.ndim == 2 else self.known[..., None]
         return _side_by_side(np.where(mask, self.given, np.uint8(128)), self.image)
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the picture; `.json` writes its numbers.
-
-        Raises:
-            ExistsError: The file exists and `overwrite` is off.
-        """
-        _save(path, self.image, self.to_dict(), overwrite)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.image, dtype=dtype) if copy else np.asarray(self.image, dtype=dtype)
-
     def __str__(self) -> str:
         return self.name
 
@@ -216,12 +215,12 @@ def _side_by_side(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8
     return np.concatenate([to_uint8(before), gap, to_uint8(after)], axis=1)
 
 
-def _save(path: str | Path, image: NDArray[Any], facts: dict[str, Any], overwrite: bool) -> None:
+def _save(path: str | Path, picture: Callable[[], NDArray[Any]], facts: dict[str, Any], overwrite: bool) -> None:
     path = Path(path)
     if path.suffix.lower() != ".json":
         from pixelry.pixels import write_image
 
-        write_image(path, image, overwrite=overwrite)
+        write_image(path, picture(), overwrite=overwrite)
         return
     if path.exists() and not overwrite:
         raise ExistsError(f"{path} exists; give another name, or overwrite=True")

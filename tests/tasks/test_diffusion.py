@@ -408,6 +408,12 @@ def test_few_pictures_are_enough_to_begin() -> None:
     assert np.asarray(model.generate(1, settings={"steps": 2})[0]).shape == (9, 7, 3)
 
 
-def test_divergence_stops_and_says_so(few_digits: Dataset) -> None:
-    with pytest.raises(TrainingError, match="training has diverged"):
-        px.train("generate", few_digits, network="ddpm", steps=60, settings={**SMALL, "lr": 1e30, "clip": 0.0}, **FAST)
+def test_divergence_stops_and_says_what_is_kept(few_digits: Dataset, here: Path) -> None:
+    wild = {**SMALL, "lr": 1e30, "clip": 0.0, "warmup": 0.0, "ema": 0.0}
+    how: dict[str, Any] = {"network": "ddpm", "steps": 60, "settings": wild, "out": here / "run", **FAST}
+    with pytest.raises(TrainingError, match=r"training has diverged.*last good checkpoint, of step 1, is kept in"):
+        px.train("generate", few_digits, checkpoint_seconds=0.0, **how)
+    kept = torch.load(here / "run/checkpoints/last.ckpt", weights_only=True)
+    assert kept["pixelry"]["step"] == 1
+    with pytest.raises(TrainingError, match="nothing to go back to"):
+        px.train("generate", few_digits, checkpoint_seconds=60.0, **{**how, "out": here / "again"})

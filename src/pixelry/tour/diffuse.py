@@ -24,10 +24,10 @@ DRAWS = 5
 TEXT = (
     "Two deep ways to make pictures. A DCGAN is a game: a generator makes pictures from random numbers, a "
     "discriminator tells them from real ones, and each learns from the other; one pass makes a picture. A diffusion "
-    "model learns to take noise away, at every level of noise, and makes a picture from nothing but noise in some twenty "
-    "passes. Both learn the classes here, so that each can be asked for. The Fréchet distance says how far the pictures are from "
-    "real ones in the features of a small network that reads digits (less is better; real ones have the floor). And "
-    "what takes noise away can fill any hole, though it was never trained to."
+    "model learns to take noise away, at every level of noise, and makes a picture from nothing but noise in some "
+    "twenty passes. Both learn the classes here, so that each can be asked for. The Fréchet distance says how far the "
+    "pictures are from real ones in the features of a small network that reads digits (less is better; real ones have "
+    "the floor). And what takes noise away can fill any hole, though it was never trained to."
 )
 
 

@@ -220,12 +220,14 @@ class Checkpoint(Callback):
         self.path, self.seconds = path, seconds
         self._last = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         # Saving is collective: every process must come to the same answer, so the first one's clock decides.
         due = time.perf_counter() - self._last >= self.seconds
         if trainer.world_size > 1:
             due = trainer.strategy.broadcast(due)
         if due:
+            # On a GPU the loss is looked at only now and then; what has diverged must not replace what has not.
+            _ours(pl_module).check_loss()
             self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

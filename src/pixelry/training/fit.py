@@ -19,7 +19,7 @@ from pixelry.config import RunConfig
 from pixelry.data.augment import choose_policy, make_augment
 from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch, SeededBatches, make_loader
-from pixelry.errors import UsageError
+from pixelry.errors import TrainingError, UsageError
 from pixelry.networks.blocks import Fitted
 from pixelry.tasks.base import Evaluator, Task
 from pixelry.training.callbacks import (
@@ -164,8 +164,20 @@ def fit(
                     world=trainer.world_size,
                 ),
             )
-            _run(trainer, module)
+            try:
+                _run(trainer, module)
+            except TrainingError as error:
+                raise TrainingError(f"{error}; {_kept(folder)}") from None
     return _finish(module, validate, val, log, trainer, steps_per_epoch=batches.steps, interrupted=guard.interrupted)
+
+
+def _kept(folder: Path) -> str:
+    """Say what a run that has diverged leaves."""
+    file = folder / CHECKPOINT
+    if not file.exists():
+        return "it came before the first checkpoint, so there is nothing to go back to"
+    step = load_checkpoint(file)["pixelry"]["step"]
+    return f"the last good checkpoint, of step {step:,}, is kept in {file}"
 
 
 class _Stop:

@@ -134,7 +134,7 @@ class TrainingModule(LightningModule):
         if self.average is not None:
             self.average.update_parameters(self.network)
         if self.device.type == "cpu" or self.step % CHECK_EVERY == 0:
-            self._check_loss()
+            self.check_loss()
 
     def _train_only(self, phase: str) -> None:
         """Spare the gradients of what a phase does not train: another phase does."""
@@ -181,7 +181,8 @@ class TrainingModule(LightningModule):
         seen = self.task.observe({**batch, "image": images}, training=True)
         return {**seen, "image": seen["image"].contiguous(memory_format=self.memory_format)}
 
-    def _check_loss(self) -> None:
+    def check_loss(self) -> None:
+        """Raise TrainingError if the loss of the last step is no number."""
         if not torch.isfinite(self.loss):
             raise TrainingError(
                 f"the loss is {self.loss.item()} at step {self.step}: training has diverged; lower the learning rate "

@@ -24,7 +24,7 @@ SOURCE = "Ho et al. 2020, Denoising Diffusion Probabilistic Models; Karras et al
 FAMILY = "diffusion"
 RECIPES = {
     "generate": Recipe(
-        lr=2e-3, momentum=0.9, beta2=0.99, weight_decay=0.0, batch=128, epochs=30, warmup=0.05, ema=0.05, clip=1.0,
+        lr=3e-3, momentum=0.9, beta2=0.99, weight_decay=0.0, batch=64, epochs=30, warmup=0.05, ema=0.05, clip=1.0,
         augment="none",
     ),
 }  # fmt: skip
@@ -32,7 +32,7 @@ RECIPES = {
 FINEST = 16  # pictures are cut into patches until a side has at most so many of them
 COARSEST = 8  # the U-Net halves until a side is at most this long; attention stands there
 GROUP = 8  # channels of a group of the normalisation
-FASTEST, SLOWEST = 0.5, 100.0  # of the waves that stand for the level of noise
+SLOWEST, FASTEST = 0.5, 16.0  # radians of the waves that stand for the level of noise, for a level of 1
 
 
 class Block(nn.Module):
@@ -83,7 +83,7 @@ class UNet(nn.Module):
         channels: 1 or 3.
         size: (height, width) of the pictures.
         classes: Of a conditional model; one more stands for "any". 0 for none.
-        width: Channels at the finest level; each coarser one has twice as many, at most four times.
+        width: Channels at the finest level; the coarsest has four times as many.
         blocks: On each level, down and up.
         patch: Side of the patches in pixels.
 
@@ -99,26 +99,26 @@ class UNet(nn.Module):
         halvings = _halvings(tuple(-(-side // patch) for side in size))
         # Pictures whose sides do not divide are padded, and the result cropped.
         self.multiple = patch * 2**halvings
-        embedding = 4 * width
-        waves = torch.exp(torch.linspace(math.log(FASTEST), math.log(SLOWEST), width // 2))
+        embedding = 8 * width
+        waves = torch.exp(torch.linspace(math.log(SLOWEST), math.log(FASTEST), width // 2))
         self.register_buffer("waves", waves, persistent=True)
         self.level = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.label = nn.Embedding(classes + 1, embedding) if classes else None
-        self.stem = nn.Conv2d(channels * patch**2, width, 3, padding=1)
-        widths = [width * min(2**i, 4) for i in range(halvings + 1)]
+        # Four times as wide at the coarsest level as at the finest: there a channel costs least and says most.
+        widths = [GROUP * round(width * 4 ** (i / halvings) / GROUP) for i in range(halvings)] if halvings else []
+        widths.append(4 * width)
         self.down, self.reduce, self.up, self.enlarge = (nn.ModuleList() for _ in range(4))
-        now = width
         for i, wide in enumerate(widths[:-1]):
-            self.down.append(nn.ModuleList(Block(wide if n else now, wide, embedding) for n in range(blocks)))
+            self.down.append(nn.ModuleList(Block(wide, wide, embedding) for _ in range(blocks)))
             self.reduce.append(nn.Conv2d(wide, widths[i + 1], 2, stride=2))
-            now = widths[i + 1]
-        self.middle = nn.ModuleList(Block(now, now, embedding) for _ in range(2 * blocks))
-        self.attention = nn.ModuleList(Attention(now, max(1, now // 64)) for _ in range(2 * blocks - 1))
+        self.middle = nn.ModuleList(Block(widths[-1], widths[-1], embedding) for _ in range(2 * blocks + 1))
+        self.attention = nn.ModuleList(Attention(widths[-1], max(1, widths[-1] // 64)) for _ in range(2 * blocks))
         for i, wide in reversed(list(enumerate(widths[:-1]))):
             self.enlarge.append(nn.ConvTranspose2d(widths[i + 1], wide, 2, stride=2))
             self.up.append(nn.ModuleList(Block(wide if n else 2 * wide, wide, embedding) for n in range(blocks)))
-        self.norm = nn.GroupNorm(width // GROUP, width)
-        self.out = _zero(nn.Conv2d(width, channels * patch**2, 3, padding=1))
+        self.stem = nn.Conv2d(channels * patch**2, widths[0], 3, padding=1)
+        self.norm = nn.GroupNorm(widths[0] // GROUP, widths[0])
+        self.out = _zero(nn.Conv2d(widths[0], channels * patch**2, 3, padding=1))
 
     waves: Tensor
 
@@ -177,7 +177,7 @@ def _halvings(size: tuple[int, ...]) -> int:
 
 
 def build(
-    *, channels: int, size: tuple[int, int], classes: int = 0, width: int = 64, blocks: int = 2, patch: int = 0
+    *, channels: int, size: tuple[int, int], classes: int = 0, width: int = 32, blocks: int = 1, patch: int = 0
 ) -> UNet:
     """Build the network for pictures of one size.
 
@@ -185,8 +185,8 @@ def build(
         channels: 1 or 3.
         size: (height, width) of the pictures in pixels.
         classes: Classes of a conditional model, 0 for one without.
-        width: Channels at the finest level, a multiple of 8; the work grows with its square.
-        blocks: On each level, down and up.
+        width: Channels at the finest level, a multiple of 8; the coarsest has four times as many.
+        blocks: On each level, down and up; in the middle twice as many, and one.
         patch: Side of the patches in pixels, a power of two; 0 takes what leaves at most 16 of them on a side.
     """
     if width < GROUP or width % GROUP:

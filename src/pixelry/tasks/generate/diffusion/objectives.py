@@ -105,8 +105,8 @@ class EDM(Objective):
         smallest: sigma_min.
     """
 
-    mean: float = -0.8
-    std: float = 1.4
+    mean: float = 0.5
+    std: float = 1.2
     largest: float = 80.0
     smallest: float = 0.01
 
@@ -140,8 +140,8 @@ class Flow(Objective):
         smallest: sigma of the last evaluation.
     """
 
-    mean: float = 0.0
-    std: float = 1.0
+    mean: float = 0.5
+    std: float = 1.2
     largest: float = 80.0
     smallest: float = 0.01
 

@@ -35,6 +35,8 @@ class Diffusion(Generate):
         objective: What the network learns: "edm" (Karras et al. 2022), "flow" (straight ways; Lipman et al. 2023) or
             "eps" (the noise, as Ho et al. 2020).
         schedule: Of the objective "eps", and of the bound on the likelihood: "linear" or "cosine".
+        noise_mean: Of ln sigma in training, in standard deviations of the pictures, for "edm" and "flow".
+        noise_std: Its standard deviation.
         drop_label: Share of the pictures that a conditional model sees without their class, so that it can be guided.
         sampler: "dpmpp" (DPM-Solver++ 2M), "unipc", "heun", "ddim", or "ddpm" (ancestral).
         steps: Of the sampler; each is one evaluation of the network, but two for "heun".
@@ -45,6 +47,8 @@ class Diffusion(Generate):
 
     objective: Literal["edm", "flow", "eps"] = "edm"
     schedule: Shape = "linear"
+    noise_mean: float = 0.5
+    noise_std: float = 1.2
     drop_label: float = 0.1
     sampler: samplers.Name = "dpmpp"
     steps: int = 20
@@ -62,6 +66,8 @@ class Diffusion(Generate):
         super().__post_init__()
         if not 1 <= self.steps <= STEPS:
             raise UsageError(f"steps is {self.steps}; expected 1 to {STEPS}")
+        if not (math.isfinite(self.noise_mean) and 0 < self.noise_std < math.inf):
+            raise UsageError(f"noise is {self.noise_mean}, {self.noise_std}; expected a mean, and a deviation above 0")
         if not 0 <= self.drop_label < 1:
             raise UsageError(f"drop_label is {self.drop_label}; it is a share, at least 0 and below 1")
         if not (0 <= self.guidance < math.inf):
@@ -80,7 +86,8 @@ class Diffusion(Generate):
         """Return what the network learns."""
         if self.objective == "eps":
             return Epsilon(self.process)
-        return EDM() if self.objective == "edm" else Flow()
+        kind = EDM if self.objective == "edm" else Flow
+        return kind(self.noise_mean, self.noise_std)
 
     def observe(self, batch: Batch, *, training: bool) -> Batch:
         """Return the batch with the "noise", like the images, and quantiles "level" (B,) of how much there is of it."""
