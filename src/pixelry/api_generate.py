@@ -55,18 +55,20 @@ def generate(
     from pixelry.model import load_model
     from pixelry.predictions import save_generated, save_way
     from pixelry.runs import make_folder, next_folder
-    from pixelry.way import way_to_pictures
+    from pixelry.way import check_way, way_to_pictures
 
     loaded = load_model(model)
     settings = _given(steps=steps, guidance=guidance, sampler=sampler)
     with progress_bar(count, show=progress) as on_progress:
+        # Asked for before a folder is made, so that what is wrong with it is said first.
         pictures = loaded.stream(count, label=label, seed=seed, start=start, settings=settings, on_progress=on_progress)
-        way = way_to_pictures(loaded, label=label, seed=seed, start=start, settings=settings) if animate else None
+        drawing = loaded.drawing(settings)
+        if animate:
+            check_way(loaded)
         folder = make_folder(out) if out is not None else next_folder(None, f"generate-{loaded.card.network}")
-        made = save_generated(pictures, folder, settings)
-    if way:
-        save_way(way, folder)
-    return made
+        if animate:
+            save_way(way_to_pictures(loaded, label=label, seed=seed, start=start, settings=settings), folder)
+        return save_generated(pictures, folder, drawing)
 
 
 def inpaint(
@@ -113,7 +115,7 @@ def inpaint(
         made = loaded.inpaint(
             image, mask, count=count, label=label, seed=seed, settings=settings, on_progress=on_progress
         )
-    return save_generated(made, folder or next_folder(None, f"inpaint-{loaded.card.network}"), settings)
+    return save_generated(made, folder or next_folder(None, f"inpaint-{loaded.card.network}"), loaded.drawing(settings))
 
 
 def _given(**options: Any) -> dict[str, Any]:

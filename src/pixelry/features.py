@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelry.data.dataset import Split
-from pixelry.data.loading import prepare, to_float
+from pixelry.data.loading import eval_batch, prepare, to_float
 from pixelry.errors import UsageError
 from pixelry.model import Model, load_model
 from pixelry.training.module import head_of
@@ -20,7 +20,6 @@ DIGITS = Path(__file__).parent / "weights" / "digits.safetensors"
 DIGIT_CLASSES = tuple("0123456789")
 INCEPTION = "Inception_V3_Weights.IMAGENET1K_V1"
 INCEPTION_SIZE = (299, 299)
-AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,9 @@ class Features:
         classes: list[Tensor] = []
         keep = self.head.register_forward_pre_hook(lambda module, given: found.append(given[0].flatten(1).float()))
         try:
-            for start in range(0, len(images), AT_ONCE):
-                part = prepare(Split(images[start : start + AT_ONCE]), size=self.size, channels=self.channels).images
+            step = eval_batch(self.size)
+            for start in range(0, len(images), step):
+                part = prepare(Split(images[start : start + step]), size=self.size, channels=self.channels).images
                 assert isinstance(part, Tensor)
                 scores = self.network(to_float(part).contiguous(memory_format=torch.channels_last))
                 classes.append(scores.argmax(1))

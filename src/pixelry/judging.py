@@ -14,11 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelry.data.dataset import Dataset, Split
+from pixelry.data.dataset import Dataset
 from pixelry.data.loading import generator_for
 from pixelry.data.sheet import as_picture
 from pixelry.distances import frechet_distance, kernel_distance, nearest, precision_recall, total_variation
-from pixelry.errors import UsageError
 from pixelry.features import Features, load_features
 from pixelry.pixels import contact_sheet
 from pixelry.tasks.base import Findings, Picture, Table
@@ -29,19 +28,32 @@ if TYPE_CHECKING:
     from pixelry.model import Model
 
 SEED = 0
-LEAST = 10
 MOST_REAL = 10_000  # real pictures that made ones are compared with
-MOST_TRAIN = 60_000  # training pictures among which copies are looked for
+MOST_TRAIN = 60_000  # training pictures among which copies are looked for, as many as have so many values:
+TRAIN_VALUES = 2**26
+LEAST_TRAIN = 1000
 MOST_COPIES = 1000
 SHOWN = 10
 ROWS = 5
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Pictures as the features see them: uint8 (N, C, H, W), features (N, D), and the class of each, (N,)."""
+class Pictures:
+    """Pictures uint8 (N, C, H, W) and the names of their classes, None for those without."""
 
     images: Tensor
+    labels: list[str | None]
+
+    def part(self, which: slice) -> Pictures:
+        """Return some of them."""
+        return Pictures(self.images[which], self.labels[which])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures as the features see them: features (N, D), and the likeliest class of each, (N,)."""
+
+    pictures: Pictures
     features: Tensor
     classes: Tensor
 
@@ -73,25 +85,32 @@ def judge_pictures(
         on_progress: Called with the pictures that were made since the last call.
 
     Raises:
-        UsageError: The count is too small, or the features do not suit.
+        UsageError: The features do not suit.
     """
-    if count < LEAST:
-        raise UsageError(f"count is {count}; figures of fewer than {LEAST} pictures say nothing")
     seer = load_features(features, channels=model.card.channels, classes=dataset.classes)
-    made, labels = _make(model, task, count, on_progress)
-    real = _some(model, dataset[split], MOST_REAL)
-    # The floor: other real pictures. Where training pictures are judged, one half stands against the other.
-    if "train" in dataset.splits and split != "train":
-        other = _some(model, dataset["train"], count)
-    else:
-        real, other = real[::2], real[1::2][:count]
-    shown = _ways(model, task, real)
-    copies = _copies(made, real, _some(model, dataset["train"], MOST_TRAIN) if "train" in dataset.splits else None)
+    real, other = _real_and_other(model, dataset, split, count)
+    # As many made ones as there are real ones to stand in their place: distances of other counts do not compare.
+    made = _make(model, task, min(count, len(other.images)), on_progress)
+    more = _ways(model, task, real.images)
+    if split != "train" and "train" in dataset.splits:
+        most = max(LEAST_TRAIN, min(MOST_TRAIN, TRAIN_VALUES // made.images[0].numel()))
+        more = more.and_findings(_copies(made.images, real.images, _some(model, dataset, "train", most).images))
     if seer is None:
         note = "No features suit this data: give --features MODEL, a classifier of such pictures, for Fréchet distance."
-        return Findings({"made": count}, protocol=note).and_findings(shown).and_findings(copies)
-    seen = {name: _seen(seer, images) for name, images in (("made", made), ("real", real), ("floor", other))}
-    return _compared(seer, task, seen, labels, split).and_findings(shown).and_findings(copies)
+        return Findings({"made": len(made.images)}, protocol=note).and_findings(more)
+    seen = {name: _seen(seer, pictures) for name, pictures in (("made", made), ("real", real), ("floor", other))}
+    return _compared(seer, task, seen, split).and_findings(more)
+
+
+def _real_and_other(model: Model, dataset: Dataset, split: str, count: int) -> tuple[Pictures, Pictures]:
+    """Return the pictures of the split, and at most `count` others for the floor.
+
+    The others are training pictures; where those are judged, one half stands against the other.
+    """
+    real = _some(model, dataset, split, MOST_REAL)
+    if "train" in dataset.splits and split != "train":
+        return real, _some(model, dataset, "train", count)
+    return real.part(slice(0, None, 2)), real.part(slice(1, 2 * count, 2))
 
 
 def _ways(model: Model, task: Generate, real: Tensor) -> Findings:
@@ -109,68 +128,73 @@ def _ways(model: Model, task: Generate, real: Tensor) -> Findings:
     )
 
 
-def _make(
-    model: Model, task: Generate, count: int, on_progress: Callable[[float], None]
-) -> tuple[Tensor, list[str | None]]:
-    """Return pictures uint8 (N, C, H, W), and the classes that were asked for."""
+def _make(model: Model, task: Generate, count: int, on_progress: Callable[[float], None]) -> Pictures:
+    """Return made pictures with the classes that were asked for."""
     images, labels = torch.empty(count, model.card.channels, *model.card.size, dtype=torch.uint8), []
     for i, made in enumerate(task.generate(model.network, count, seed=SEED, on_progress=on_progress)):
         images[i] = torch.from_numpy(np.atleast_3d(made.image).copy()).movedim(-1, 0)
         labels.append(made.label)
-    return images, labels
+    return Pictures(images, labels)
 
 
-def _some(model: Model, split: Split, count: int) -> Tensor:
-    """Return pictures of a split, drawn by a fixed seed, in the model's form, uint8 (N, C, H, W)."""
-    order = torch.randperm(len(split), generator=generator_for(SEED))[:count].tolist()
-    images = model.fit_split(split.subset(order)).images
-    return images if isinstance(images, Tensor) else torch.stack([images[i] for i in range(len(images))])
+def _some(model: Model, dataset: Dataset, split: str, count: int) -> Pictures:
+    """Return pictures of a split, drawn by a fixed seed, in the model's form."""
+    whole = dataset[split]
+    order = torch.randperm(len(whole), generator=generator_for(SEED))[:count].tolist()
+    chosen = model.fit_split(whole.subset(order))
+    images = chosen.images
+    if not isinstance(images, Tensor):
+        images = torch.stack([images[i] for i in range(len(images))])
+    named: list[str | None] = [None] * len(images)
+    if "label" in chosen.targets:
+        named = [dataset.classes[int(k)] for k in chosen.labels]
+    return Pictures(images, named)
 
 
-def _seen(seer: Features, images: Tensor) -> Seen:
-    features, classes = seer(images)
-    return Seen(images, features, classes)
+def _seen(seer: Features, pictures: Pictures) -> Seen:
+    return Seen(pictures, *seer(pictures.images))
 
 
-def _compared(seer: Features, task: Generate, seen: dict[str, Seen], labels: list[str | None], split: str) -> Findings:
-    real, kinds = seen["real"], len(seer.classes)
-    figures: dict[str, float] = {}
-    rows = []
-    for name, suffix in (("made", ""), ("floor", "_floor")):
-        own = seen[name]
-        few = min(len(own.features), len(real.features))
-        precision, recall = precision_recall(real.features[:few], own.features[:few])
-        figures |= {
-            f"frechet{suffix}": frechet_distance(own.features, real.features),
-            f"kid{suffix}": kernel_distance(own.features, real.features),
-            f"precision{suffix}": precision,
-            f"recall{suffix}": recall,
-        }
-        if kinds:
-            figures[f"class_variation{suffix}"] = total_variation(own.counts(kinds), real.counts(kinds))
-    names = ("frechet", "kid", "precision", "recall", *(["class_variation"] if kinds else []))
-    rows = [(name, f"{figures[name]:.4g}", f"{figures[f'{name}_floor']:.4g}") for name in names]
-    if kinds:
-        figures["classes_made"] = int((seen["made"].counts(kinds) > 0).sum())
-        rows.append(("classes_made", f"{figures['classes_made']} of {kinds}", ""))
-    if kinds and all(label in seer.classes for label in labels):
-        asked = torch.tensor([seer.classes.index(str(label)) for label in labels])
-        figures["class_consistency"] = float((seen["made"].classes == asked).double().mean())
-        rows.append(("class_consistency", f"{figures['class_consistency']:.4f}", ""))
-    figures["made"] = len(seen["made"].images)
-    what = f"Features of {seer.name} ({seen['made'].features.shape[1]} numbers)"
+def _compared(seer: Features, task: Generate, seen: dict[str, Seen], split: str) -> Findings:
+    made, real, other = seen["made"], seen["real"], seen["floor"]
+    figures = _figures(seer, made, real)
+    floor = _figures(seer, other, real)
+    beside = {name: f"{value:.4g}" for name, value in floor.items()}
+    rows = tuple((name, f"{value:.4g}", beside.get(name, "")) for name, value in figures.items())
     note = (
-        f"{what}; {len(seen['made'].images):,} made pictures of seed {SEED} ({task.describe()}) against "
-        f"{len(real.images):,} of {split}; floor: {len(seen['floor'].images):,} other real pictures in their place."
+        f"Features of {seer.name} ({made.features.shape[1]} numbers); {len(made.features):,} made pictures of seed "
+        f"{SEED} ({task.describe()}) against {len(real.features):,} of {split}; floor: {len(other.features):,} other "
+        "real pictures in their place."
     )
-    tables = [Table("Made and real", ("figure", "made", "floor"), tuple(rows))]
-    if kinds:
+    tables = [Table("Made and real", ("figure", "made", "floor"), rows)]
+    if seer.classes:
         tables.append(_histogram(seer, seen))
-    return Findings(figures, tuple(tables), protocol=note)
+    named = {f"{name}_floor": value for name, value in floor.items() if name in figures}
+    return Findings({**figures, **named, "made": len(made.features)}, tuple(tables), protocol=note)
+
+
+def _figures(seer: Features, some: Seen, real: Seen) -> dict[str, float]:
+    """Return the figures of pictures, made ones or those of the floor, against real ones."""
+    few, kinds = min(len(some.features), len(real.features)), len(seer.classes)
+    precision, recall = precision_recall(real.features[:few], some.features[:few])
+    figures = {
+        "frechet": frechet_distance(some.features, real.features),
+        "kid": kernel_distance(some.features, real.features),
+        "precision": precision,
+        "recall": recall,
+    }
+    if kinds:
+        counts = some.counts(kinds)
+        figures["class_variation"] = total_variation(counts, real.counts(kinds))
+        figures["classes_made"] = int((counts > 0).sum())
+    if kinds and all(label in seer.classes for label in some.pictures.labels):
+        asked = torch.tensor([seer.classes.index(str(label)) for label in some.pictures.labels])
+        figures["class_consistency"] = float((some.classes == asked).double().mean())
+    return figures
 
 
 def _histogram(seer: Features, seen: dict[str, Seen]) -> Table:
-    shares = {name: own.counts(len(seer.classes)) / len(own.images) for name, own in seen.items()}
+    shares = {name: own.counts(len(seer.classes)) / len(own.features) for name, own in seen.items()}
     rows = tuple(
         (kind, *(f"{float(shares[name][k]):.1%}" for name in ("made", "real", "floor")))
         for k, kind in enumerate(seer.classes)
@@ -178,10 +202,8 @@ def _histogram(seer: Features, seen: dict[str, Seen]) -> Table:
     return Table("Classes", ("class", "made", "real", "floor"), rows, f"As {seer.name} sees them.")
 
 
-def _copies(made: Tensor, real: Tensor, train: Tensor | None) -> Findings:
+def _copies(made: Tensor, real: Tensor, train: Tensor) -> Findings:
     """Say how near made pictures are to training pictures, beside how near real ones are that were not trained on."""
-    if train is None:
-        return Findings({})
     flat = train.flatten(1).float() / 255
     distance, index = nearest(made[:MOST_COPIES].flatten(1).float() / 255, flat)
     usual, _ = nearest(real[:MOST_COPIES].flatten(1).float() / 255, flat)

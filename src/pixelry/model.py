@@ -30,12 +30,13 @@ from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, Us
 from pixelry.inputs import Input, gather
 from pixelry.pixels import as_float, drop_alpha, to_grey
 from pixelry.report import Report
-from pixelry.tasks.base import Task
+from pixelry.tasks.base import Task, check_side
 from pixelry.tasks.generate import Generate
 from pixelry.training.evaluate import evaluate_network, run_network
 from pixelry.types import Generated, Result, Results
 
 CARD_KEY = "pixelry"
+LEAST_JUDGED = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +109,7 @@ class Model:
 
     def _to_input(self, item: Input) -> Tensor:
         pixels = self.task.to_input(item.read(), size=self.card.size, channels=self.card.channels)
-        least = getattr(self.network, "least_side", 1)
-        if min(pixels.shape[-2:]) < least:
-            raise ImageError(
-                f"the picture has {pixels.shape[-2]}x{pixels.shape[-1]} pixels; the network looks through a window of "
-                f"{least}x{least}"
-            )
+        check_side(self.network, pixels)
         return pixels
 
     def _predict_batch(self, pending: list[tuple[Tensor, Input]]) -> Sequence[Result]:
@@ -209,6 +205,10 @@ class Model:
             task.complete(self.network, pixels, known, count, **form, label=label, seed=seed, on_progress=on_progress)
         )
 
+    def drawing(self, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the options by which a generator draws pictures, with settings of one's own."""
+        return dict(self._able("generate", settings).drawing())
+
     def _able(self, verb: str, settings: Mapping[str, Any] | None) -> Any:
         if not hasattr(self.task, verb):
             able = [name for name in plugins.tasks.names() if hasattr(plugins.tasks.load(name).TASK, verb)]
@@ -261,6 +261,8 @@ class Model:
         self._check_classes(dataset)
         chosen = self.fit_split(images)
         task = self.task.with_settings(settings or {})
+        if isinstance(task, Generate) and count < LEAST_JUDGED:
+            raise UsageError(f"count is {count}; figures of fewer than {LEAST_JUDGED} pictures say nothing")
         evaluator = evaluate_network(self.network, task, chosen)
         facts = {"parameters": self.parameters, "input": f"{self.card.channels} x {self.card.size}"}
         findings = evaluator.findings(chosen)

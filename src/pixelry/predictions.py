@@ -61,18 +61,20 @@ def save_generated(pictures: Iterable[Any], folder: Path, settings: Mapping[str,
     Returns:
         The first of them, at most 1,000, and the folder.
     """
-    first, taken = Results(), {SHEET}
+    first, total = Results(), 0
     try:
         with (folder / "images.jsonl").open("w", encoding="utf-8") as lines:
             for picture in pictures:
-                file = _save_picture(picture, folder, taken)
+                # Seed and number make a name that no other picture has, so that none need be remembered.
+                file = _save_picture(picture, folder, {SHEET})
+                total += 1
                 lines.write(json.dumps({**picture.to_dict(), **settings, "file": file}) + "\n")
                 if len(first) < KEPT:
                     first.append(picture)
     except OSError as error:
         raise PixelryError(f"the pictures cannot be written to {folder}: {error.strerror}") from None
     first.folder = folder
-    first.total = len(taken) - 1
+    first.total = total
     write_image(folder / SHEET, draw_samples([result.draw() for result in first[:SHEET_SAMPLES]]))
     return first
 

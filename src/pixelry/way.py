@@ -46,15 +46,21 @@ def way_to_pictures(
     Raises:
         UsageError: A model of another kind, which has no way to show.
     """
+    check_way(model)
     task = model.task.with_settings(settings or {})
-    if not isinstance(task, Diffusion | Adversarial):
-        raise UsageError(f"{model.card.network} draws value after value and has no way to show; leave --animate out")
+    assert isinstance(task, Diffusion | Adversarial)
     generators = [generator_for(seed, number) for number in range(start, start + PICTURES)]
     labels = task.labels(label, generators)
     if isinstance(task, Adversarial):
         return [[_bytes(frame)[0] for frame in task.walk(model.network, generators, labels, BETWEEN)]]
     frames = [_bytes(frame) for frame in task.trace(model.network, generators, labels, keep=True)]
     return [[frame[i] for frame in frames] for i in range(PICTURES)]
+
+
+def check_way(model: Model) -> None:
+    """Raise UsageError unless a model has a way to show."""
+    if not isinstance(model.task, Diffusion | Adversarial):
+        raise UsageError(f"{model.card.network} draws value after value and has no way to show; leave --animate out")
 
 
 def way_to_noise(model: Model, images: Tensor, *, steps: int = 10) -> Way:

@@ -92,6 +92,8 @@ def test_every_file_does_a_task() -> None:
 
 @pytest.mark.parametrize(("task", "name"), PAIRS)
 def test_it_is_fitted_to_its_input(task: str, name: str) -> None:
+    if getattr(network_for(name, task), "FAMILY", "") == "adversarial":
+        pytest.skip("takes and makes pictures in [-1, 1]")
     assert any(isinstance(module, Fitted) for module in build(task, name, 3, (32, 32)).modules())
 
 

@@ -81,7 +81,7 @@ def test_r1_is_the_squared_slope_at_real_pictures() -> None:
     torch.testing.assert_close(values[1] - values[0], 0.5 * 10 * game.discriminator.weight.square().sum())
 
 
-def test_each_phase_trains_its_own(few_digits: Dataset) -> None:
+def test_each_phase_trains_its_own() -> None:
     game, batch = LinearGame(), {"image": torch.rand(8, 1, 2, 2)}
     Adversarial().losses(game, batch, "discriminator")["loss"].backward()
     assert game.generator.shift.grad is None
@@ -95,8 +95,12 @@ def test_each_phase_trains_its_own(few_digits: Dataset) -> None:
 def test_training_moves_both_networks_and_leaves_curves_and_sheets(
     network: str, few_digits: Dataset, here: Path
 ) -> None:
+    before = px.train("generate", few_digits, network=network, steps=1, settings={**SMALL, "lr": 1e-12}, **FAST)
     model = px.train("generate", few_digits, network=network, epochs=3, settings=SMALL, out=here / "run", **FAST)
-    torch.manual_seed(0)
+    first, last = before.network.state_dict(), model.network.state_dict()
+    for part in ("generator", "discriminator"):
+        moved = [key for key in first if key.startswith(part) and not torch.allclose(first[key], last[key])]
+        assert len(moved) >= 4, part
     with (here / "run/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert all(np.isfinite(float(rows[-2][name])) for name in ("loss", "discriminator_loss", "generator_loss"))
@@ -106,6 +110,19 @@ def test_training_moves_both_networks_and_leaves_curves_and_sheets(
     assert sheets
     assert read_image(sheets[0]).ndim >= 2
     assert 0 <= model.card.metrics["told_apart"] <= 1
+
+
+def test_every_option_trains_and_is_read_back(few_digits: Dataset, here: Path) -> None:
+    options = {"norm": "spectral", "loss": "hinge", "r1": 1.0, "diff_augment": "shift-cut", "conditional": True}
+    settings = {**SMALL, **options}
+    model = px.train("generate", few_digits, network="dcgan", steps=4, settings=settings, out=here / "run", **FAST)
+    again = px.load_model(here / "run")
+    for one, other in zip(model.generate(3), again.generate(3), strict=True):
+        assert (np.asarray(one) == np.asarray(other)).all()
+    with pytest.raises(UsageError, match=r"r1=2.0: the model was trained with 1.0"):
+        again.generate(1, settings={"r1": 2.0})
+    with pytest.raises(UsageError, match="early stopping needs a figure"):
+        px.train("generate", few_digits, network="dcgan", steps=4, early_stop=2, settings=SMALL, **FAST)
 
 
 def test_the_same_seed_trains_the_same_game(few_digits: Dataset) -> None:
@@ -142,7 +159,7 @@ def test_a_walk_goes_from_picture_to_picture(few_digits: Dataset) -> None:
     assert (way[1] - way[0]).abs().max() > 0
 
 
-def test_the_published_network_has_the_layers_of_the_paper() -> None:
+def test_the_plain_network_has_the_layers_of_the_example() -> None:
     network = dcgan2016.build(channels=3, size=(64, 64))
     shapes = [tuple(m.weight.shape) for m in network.generator.modules() if isinstance(m, nn.ConvTranspose2d)]
     assert shapes == [(512, 256, 4, 4), (256, 128, 4, 4), (128, 64, 4, 4), (64, 3, 4, 4)]

@@ -16,6 +16,7 @@ import pixelry as px
 from pixelry.data.dataset import Dataset, Split
 from pixelry.errors import DataError, ImageError, TrainingError, UsageError
 from pixelry.pixels import write_image
+from pixelry.tasks.generate import Diffusion
 from pixelry.tasks.generate.diffusion import samplers
 from pixelry.tasks.generate.diffusion.inpaint import repaint
 from pixelry.tasks.generate.diffusion.objectives import EDM, Epsilon, Flow, Objective, stratified
@@ -93,6 +94,9 @@ def test_sigma_is_the_same_process_on_another_scale() -> None:
     torch.testing.assert_close(
         scaled, images + schedule.sigmas[t].float().view(-1, 1, 1, 1) * noise, rtol=1e-4, atol=1e-3
     )
+    # And the network of the published objective sees just that x_t.
+    seen = Epsilon(schedule).scaling(schedule.sigmas[t].float()).into * scaled
+    torch.testing.assert_close(seen, schedule.noised(images, t, noise), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(schedule.time(schedule.sigmas[t].float()), t.float(), rtol=1e-3, atol=1e-3)
 
 
@@ -327,7 +331,10 @@ def test_guidance_is_the_published_combination(model: px.Model) -> None:
         task = model.task.with_settings({"guidance": guidance, "steps": 1})
         drawn[guidance] = task.trace(model.network, generators(), labels)[-1]
     expected = (drawn[0.0] + 3 * (drawn[1.0] - drawn[0.0])).clamp(0, 1)
-    torch.testing.assert_close(drawn[3.0], expected, atol=1e-4, rtol=0)
+    whole = [(image > 0) & (image < 1) for image in (drawn[0.0], drawn[1.0])]
+    inside = whole[0] & whole[1]  # elsewhere a part was cut off before it could be seen
+    assert inside.double().mean() > 0.2
+    torch.testing.assert_close(drawn[3.0][inside], expected[inside], atol=1e-4, rtol=0)
 
 
 def test_any_mask_is_completed_and_known_pixels_stay(model: px.Model, few_digits_module: Dataset) -> None:
@@ -366,6 +373,7 @@ def test_training_lowers_the_loss_and_the_bound() -> None:
         ({"guidance": -1.0}, "guidance is -1.0"),
         ({"sampler": "euler"}, "sampler is 'euler'; it must be one of"),
         ({"stpes": 3}, "did you mean 'steps'"),
+        ({"objective": "flow"}, "objective=flow: the model was trained with edm"),
     ],
 )
 def test_bad_settings_are_named(model: px.Model, settings: dict[str, Any], message: str) -> None:
@@ -390,6 +398,8 @@ def test_masks_must_fit(model: px.Model, few_digits: Dataset) -> None:
     image = few_digits["test"].images[0, 0].numpy()
     with pytest.raises(UsageError, match="nothing in the mask is white"):
         model.inpaint(image, np.zeros((8, 8), dtype=np.uint8))
+    with pytest.raises(UsageError, match="give --label too"):
+        model.inpaint(image, np.eye(8, dtype=np.uint8) * 255, settings={"guidance": 2.0})
     with pytest.raises(ImageError, match="mask has shape"):
         model.inpaint(image, np.full((4, 8), 255, dtype=np.uint8))
 
@@ -408,12 +418,23 @@ def test_few_pictures_are_enough_to_begin() -> None:
     assert np.asarray(model.generate(1, settings={"steps": 2})[0]).shape == (9, 7, 3)
 
 
-def test_divergence_stops_and_says_what_is_kept(few_digits: Dataset, here: Path) -> None:
-    wild = {**SMALL, "lr": 1e30, "clip": 0.0, "warmup": 0.0, "ema": 0.0}
-    how: dict[str, Any] = {"network": "ddpm", "steps": 60, "settings": wild, "out": here / "run", **FAST}
-    with pytest.raises(TrainingError, match=r"training has diverged.*last good checkpoint, of step 1, is kept in"):
-        px.train("generate", few_digits, checkpoint_seconds=0.0, **how)
+def test_divergence_stops_and_says_what_is_kept(
+    few_digits: Dataset, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, calls = Diffusion.losses, []
+
+    def losses(self: Diffusion, *given: Any) -> dict[str, Tensor]:
+        calls.append(1)
+        return {name: value * (1 if len(calls) <= 3 else math.nan) for name, value in plain(self, *given).items()}
+
+    monkeypatch.setattr(Diffusion, "losses", losses)
+    how: dict[str, Any] = {"network": "ddpm", "steps": 60, "settings": SMALL, **FAST}
+    # Step 3 ends with a finite loss; whether its weights give one is what step 4 would have to show.
+    with pytest.raises(TrainingError, match=r"training has diverged.*last good checkpoint, of step 2, is kept in"):
+        px.train("generate", few_digits, checkpoint_seconds=0.0, out=here / "run", **how)
     kept = torch.load(here / "run/checkpoints/last.ckpt", weights_only=True)
-    assert kept["pixelry"]["step"] == 1
+    assert kept["pixelry"]["step"] == 2
+    assert [file.name for file in (here / "run/checkpoints").iterdir()] == ["last.ckpt"]
+    calls.clear()
     with pytest.raises(TrainingError, match="nothing to go back to"):
-        px.train("generate", few_digits, checkpoint_seconds=60.0, **{**how, "out": here / "again"})
+        px.train("generate", few_digits, checkpoint_seconds=60.0, out=here / "again", **how)

@@ -103,7 +103,6 @@ class ClassifyEvaluator(Evaluator):
     def _gathered(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return probabilities (N, K), labels (N,) and indices (N,), in the order of the split."""
         # A list before processes are joined, one tensor after: torchmetrics' cat states are both.
-        # A list before processes are joined, one tensor after: torchmetrics' cat states are both.
         logits, labels, indices = (dim_zero_cat(state).cpu() for state in (self.logits, self.labels, self.indices))
         order = indices.argsort()
         return (logits[order] / self.temperature).softmax(1), labels[order], indices[order]

@@ -18,9 +18,11 @@ from torchmetrics import Metric
 from pixelry.config import check_value
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
 from pixelry.data.loading import Batch, fit_image, prepare
-from pixelry.errors import DataError, UsageError, unknown
+from pixelry.errors import DataError, ImageError, UsageError, unknown
 from pixelry.types import Result
 
+# Marks an option of a task that has its say in training, and that a trained model keeps.
+OF_TRAINING: Mapping[str, Any] = {"training": True}
 # An image as it was given to predict: its pixels, or where to read them again.
 Source = NDArray[Any] | Path
 
@@ -90,6 +92,16 @@ def training_split(dataset: Dataset) -> Split:
     return dataset["train"]
 
 
+def check_side(network: nn.Module, images: Tensor) -> None:
+    """Raise ImageError unless pictures (..., H, W) are as large as the window through which a network looks."""
+    least = getattr(network, "least_side", 1)
+    if min(images.shape[-2:]) < least:
+        raise ImageError(
+            f"the picture has {images.shape[-2]}x{images.shape[-1]} pixels; the network looks through a window of "
+            f"{least}x{least}"
+        )
+
+
 class Evaluator(Metric):
     """Gathers the outputs of a network over a split; a torchmetrics Metric, so that processes add up.
 
@@ -156,6 +168,10 @@ class Task(ABC):
                 raise unknown(f"setting of {self.name}", name, hints)
         checked = {name: check_value(name, value, hints[name]) for name, value in settings.items()}
         changed = dataclasses.replace(self, **checked)  # type: ignore[type-var]
+        for option in dataclasses.fields(self):  # type: ignore[arg-type]
+            own, other = (getattr(task, option.name) for task in (self, changed))
+            if "training" in option.metadata and own != other:
+                raise UsageError(f"{option.name}={other}: the model was trained with {own}, which stays as it is")
         if changed.outputs() != self.outputs():
             raise UsageError(f"{', '.join(settings)}: the network was built for {self.outputs()}, which stays as it is")
         return changed

@@ -20,7 +20,7 @@ from pixelry.pixels import as_float, read_image
 from pixelry.pixels.color import has_alpha
 from pixelry.tasks._denoise_metrics import DenoiseEvaluator
 from pixelry.tasks._noise import Kind, add_noise, check_noise
-from pixelry.tasks.base import Evaluator, Form, Source, Task, training_split
+from pixelry.tasks.base import Evaluator, Form, Source, Task, check_side, training_split
 from pixelry.types import Restored
 
 PATCH = 64
@@ -117,12 +117,7 @@ class Denoise(Task):
     def forward(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return logits of the clean intensities; a network for grey takes the channels one by one."""
         images = batch["image"]
-        least = getattr(network, "least_side", 1)
-        if min(images.shape[-2:]) < least:
-            raise ImageError(
-                f"a picture of {images.shape[-2]}x{images.shape[-1]} pixels is smaller than the network's window, "
-                f"{least}x{least}"
-            )
+        check_side(network, images)
         if images.shape[1] == getattr(network, "channels", images.shape[1]):
             output: Tensor = network(images)
             return output

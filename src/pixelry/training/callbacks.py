@@ -179,7 +179,7 @@ class Validate(Callback):
 
 
 class Samples(Callback):
-    """Writes what a generator makes as training goes on, always of the same random numbers, an epoch a picture.
+    """Writes what a generator makes as training goes on, after an epoch, always of the same random numbers.
 
     Sheets are spaced like validations: together they take at most about a twentieth of the time.
 
@@ -218,34 +218,48 @@ class Checkpoint(Callback):
 
     def __init__(self, path: Path, *, seconds: float) -> None:
         self.path, self.seconds = path, seconds
-        self._last = time.perf_counter()
+        self._last, self._written = time.perf_counter(), False
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         # Saving is collective: every process must come to the same answer, so the first one's clock decides.
         due = time.perf_counter() - self._last >= self.seconds
         if trainer.world_size > 1:
             due = trainer.strategy.broadcast(due)
-        if due:
-            # On a GPU the loss is looked at only now and then; what has diverged must not replace what has not.
+        if self._written:
+            # What was written has been through a step since: only what gives a finite loss replaces the one before.
             _ours(pl_module).check_loss()
+            self._keep(trainer)
+        if due:
             self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        _ours(pl_module).check_loss()
         self.save(trainer)
+        self._keep(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if trainer.is_global_zero:
+            self._part.unlink(missing_ok=True)
+
+    @property
+    def _part(self) -> Path:
+        return self.path.with_suffix(".part")
+
+    def _keep(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero:
+            self._part.replace(self.path)
+        self._written = False
 
     def save(self, trainer: Trainer) -> None:
-        """Write the checkpoint."""
-        part = self.path.with_suffix(".part")
+        """Write a checkpoint beside the one that is kept, which it replaces when it has proved good."""
         try:
-            trainer.save_checkpoint(part)
-            if trainer.is_global_zero:
-                part.replace(self.path)
+            trainer.save_checkpoint(self._part)
         except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
             raise PixelryError(
                 f"the checkpoint {self.path} cannot be written ({error}); the one before is untouched: make room, and "
                 f"continue with --resume {self.path.parent.parent}"
             ) from None
-        self._last = time.perf_counter()
+        self._last, self._written = time.perf_counter(), True
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

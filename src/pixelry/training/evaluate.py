@@ -25,9 +25,10 @@ def run_network(network: nn.Module, task: Task, batch: Batch, *, memory_format: 
         memory_format: Of the network's weights.
     """
     device = next(network.parameters()).device
-    pixels = to_float(batch["image"].to(device)).contiguous(memory_format=memory_format)
+    here = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+    pixels = to_float(here["image"]).contiguous(memory_format=memory_format)
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        return task.forward(network, {**batch, "image": pixels})
+        return task.forward(network, {**here, "image": pixels})
 
 
 def evaluate_network(

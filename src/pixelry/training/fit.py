@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor, nn
 
-from pixelry.config import RunConfig
+from pixelry.config import EngineConfig, RunConfig
 from pixelry.data.augment import choose_policy, make_augment
 from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch, SeededBatches, make_loader
@@ -122,6 +122,10 @@ def fit(
     recipe, engine = config.recipe, config.engine
     if config.freeze < 1 and config.freeze > 0 and engine.strategy.startswith("ddp"):
         raise UsageError("--freeze for a part of the run does not go with ddp, which fixes the trained weights")
+    if config.early_stop and len(task.phases) > 1:
+        raise UsageError(
+            f"early stopping needs a figure that gets better with the network, and {task.monitor} of a game does not"
+        )
     channels, *size = train.images[0].shape
     policy = choose_policy(channels, task.classes) if recipe.augment == "auto" else recipe.augment
     batches = SeededBatches(len(train), recipe.batch, seed=config.seed)
@@ -148,7 +152,7 @@ def fit(
     bar = [ProgressBar(console, validate)] if console else []
     saver = Checkpoint(folder / CHECKPOINT, seconds=engine.checkpoint_seconds)
     callbacks = [*bar, log, *([validate] if validate else []), Samples(folder / SAMPLES), saver, StopInTime()]
-    trainer = _make_trainer(config, callbacks, folder)
+    trainer = _make_trainer(config, callbacks, folder, strategy=strategy_for(config.engine, task))
     stop = _Stop(trainer)
     with GracefulInterrupt(stop, console.print if console else lambda text: None) as guard:
         if clock.progress(module.step) < 1:
@@ -190,7 +194,19 @@ class _Stop:
         self.trainer.should_stop = True
 
 
-def _make_trainer(config: RunConfig, callbacks: list[Any], folder: Path) -> Trainer:
+def strategy_for(engine: EngineConfig, task: Task) -> str:
+    """Return Lightning's strategy: as told, but for tasks of several phases one that lets weights have no gradient.
+
+    A phase leaves those of the others alone, and DDP waits for all unless it is told not to.
+    """
+    many = engine.nodes > 1 or (engine.devices.isdigit() and int(engine.devices) > 1)
+    if engine.devices == "auto" and engine.accelerator != "cpu":
+        many = many or torch.cuda.device_count() > 1
+    spread = engine.strategy == "ddp" or (engine.strategy == "auto" and many)
+    return "ddp_find_unused_parameters_true" if spread and len(task.phases) > 1 else engine.strategy
+
+
+def _make_trainer(config: RunConfig, callbacks: list[Any], folder: Path, *, strategy: str) -> Trainer:
     engine = config.engine
     # Lightning's own announcements (devices, tips) would stand between the user and ours.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -200,7 +216,7 @@ def _make_trainer(config: RunConfig, callbacks: list[Any], folder: Path) -> Trai
         return Trainer(
             accelerator=engine.accelerator,
             devices=int(engine.devices) if engine.devices.isdigit() else engine.devices,
-            strategy=engine.strategy,
+            strategy=strategy,
             num_nodes=engine.nodes,
             precision=engine.precision,  # type: ignore[arg-type]  # Lightning checks it
             max_epochs=-1,

@@ -79,7 +79,9 @@ class TrainingModule(LightningModule):
                 else:
                     average.copy_(current)
 
-        return AveragedModel(self.network, multi_avg_fn=blend, use_buffers=True)
+        average = AveragedModel(self.network, multi_avg_fn=blend, use_buffers=True)
+        # Averages have no gradients, for which several processes would wait.
+        return average.requires_grad_(False)
 
     @property
     def result(self) -> nn.Module:
@@ -211,9 +213,9 @@ def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> 
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
-            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused
+            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused or None
         )
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused)
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused or None)
 
 
 def head_of(network: nn.Module) -> nn.Module:

@@ -13,7 +13,6 @@ from torchvision import models
 
 from pixelry.errors import ModelError, UsageError
 from pixelry.networks.blocks import Normalize
-from pixelry.training.module import head_of
 
 
 def load_weights(network: nn.Module, source: str, plugin: ModuleType) -> list[str]:
@@ -53,7 +52,9 @@ def transfer(network: nn.Module, state: dict[str, Tensor], source: str) -> list[
     own = network.state_dict()
     prefix = "body." if not any(name in own for name in state) else ""
     given = {prefix + name: value for name, value in state.items()}
-    head = {id(p) for p in head_of(network).parameters()}
+    # What has no head, such as a generator, fits as a whole or not at all.
+    last = getattr(network, "head", None)
+    head = {id(p) for p in last.parameters()} if isinstance(last, nn.Module) else set()
     head_names = {name for name, p in network.named_parameters() if id(p) in head}
     fitting, left, wrong = {}, [], []
     for name, value in own.items():

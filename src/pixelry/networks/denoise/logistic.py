@@ -80,7 +80,7 @@ class Window(nn.Module):
     @torch.no_grad()
     def fit(self, images: Tensor) -> None:
         """Take the rotation from noisy images (N, C, H, W)."""
-        images = some(images)
+        images = first_images(images)
         mean = self.mean(images)
         patches = F.unfold(pad(images, self.side // 2), self.side)  # (N, C k k, H W)
         patches = patches.unflatten(1, (self.channels, -1)) - mean.flatten(2)[:, :, None]
@@ -155,7 +155,7 @@ class Logistic(Fitted):
         """Fit the window's coordinates and the buckets' bounds to noisy images (N, C, H, W)."""
         self.window.fit(images)
         if self.buckets:
-            grey = some(images).mean(1, keepdim=True)
+            grey = first_images(images).mean(1, keepdim=True)
             self.buckets.fit(grey, noise_level(grey))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -211,7 +211,7 @@ def _separable(x: Tensor, weights: Tensor) -> Tensor:
     return F.conv2d(F.conv2d(flat, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1)).view_as(x)
 
 
-def some(images: Tensor) -> Tensor:
+def first_images(images: Tensor) -> Tensor:
     """Return the first images (N, C, H, W), as many as half a million pixels."""
     return images[: max(1, FITTED_PIXELS // (images.shape[-2] * images.shape[-1]))]
 

@@ -14,11 +14,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pixelry.config import Recipe
-from pixelry.networks.blocks import Fitted
+from pixelry.errors import UsageError
+from pixelry.networks.generate._dcgan import DCGAN, Generator, halvings
 
 SUMMARY = "a generator against a discriminator: one pass a picture, the quickest to draw"
 SOURCE = (
@@ -35,65 +35,6 @@ RECIPES = {
 
 Norm = Literal["batch", "spectral"]
 
-WEIGHTS_STD = 0.02
-SMALLEST = 4  # sides are halved until they are at most so long
-
-
-class DCGAN(Fitted):
-    """The two networks of the game.
-
-    Attributes:
-        latent: Numbers from which a picture is made.
-        generator: Latent (B, L) and label (B,) to pictures (B, C, H, W) in [-1, 1].
-        discriminator: Such pictures and labels to (B,), positive for real.
-    """
-
-    def __init__(self, channels: int, size: tuple[int, int], classes: int, width: int, latent: int, norm: Norm) -> None:
-        super().__init__()
-        self.latent = latent
-        self.generator = Generator(channels, size, classes, width, latent)
-        self.discriminator = Discriminator(channels, size, classes, width, norm)
-        self.apply(_initialise)
-
-    def fit(self, images: Tensor) -> None:
-        """Nothing is fitted: pictures in [-1, 1] are what both networks are made for."""
-
-    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return what the discriminator says of pictures (B, C, H, W) in [-1, 1], (B,)."""
-        judged: Tensor = self.discriminator(images, label)
-        return judged
-
-
-class Generator(nn.Module):
-    """From a latent to a small, deep picture, which strided convolutions double until it has its size."""
-
-    def __init__(self, channels: int, size: tuple[int, int], classes: int, width: int, latent: int) -> None:
-        super().__init__()
-        self.size, halvings = size, _halvings(size)
-        start = tuple(-(-side // 2**halvings) for side in size)
-        self.label = nn.Embedding(classes, latent) if classes else None
-        wide = width * 2 ** (halvings - 1)
-        inputs = latent * (2 if classes else 1)
-        layers: list[nn.Module] = [
-            nn.Linear(inputs, wide * math.prod(start), bias=False),
-            nn.Unflatten(1, (wide, *start)),
-            nn.BatchNorm2d(wide),
-            nn.ReLU(inplace=True),
-        ]
-        for _ in range(halvings - 1):
-            layers += [nn.ConvTranspose2d(wide, wide // 2, 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(wide // 2), nn.ReLU(inplace=True)]
-            wide //= 2
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(wide, channels, 4, stride=2, padding=1), nn.Tanh())
-
-    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
-        """(B, L) and (B,) to (B, C, H, W) in [-1, 1]."""
-        if self.label is not None:
-            latent = torch.cat([latent, self.label(label)], 1)
-        pictures: Tensor = self.layers(latent)
-        # Sides that do not halve evenly are made larger, and cropped.
-        return pictures[..., : self.size[0], : self.size[1]]
-
 
 class Discriminator(nn.Module):
     """Strided convolutions that halve the picture, a look at the batch's variety, and one number at the end."""
@@ -103,7 +44,7 @@ class Discriminator(nn.Module):
         self.norm = norm
         layers: list[nn.Module] = []
         now, wide, sides = channels, width, size
-        for n in range(_halvings(size)):
+        for n in range(halvings(size)):
             layers += [*self._layer(nn.Conv2d(now, wide, 4, stride=2, padding=1), first=not n), nn.LeakyReLU(0.2)]
             now, wide, sides = wide, 2 * wide, (sides[0] // 2, sides[1] // 2)
         self.stages = nn.Sequential(*layers, nn.Flatten())
@@ -129,20 +70,6 @@ class Discriminator(nn.Module):
         return judged + (self.label(label) * features).sum(1)
 
 
-def _initialise(layer: nn.Module) -> None:
-    """Draw the weights as the paper does, section 4; what a spectral norm divides by is its own."""
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
-        if not parametrize.is_parametrized(layer):
-            nn.init.normal_(layer.weight, 0.0, WEIGHTS_STD)
-    elif isinstance(layer, nn.BatchNorm2d):
-        nn.init.normal_(layer.weight, 1.0, WEIGHTS_STD)
-
-
-def _halvings(size: tuple[int, int]) -> int:
-    # The discriminator rounds down, so a side must have something left.
-    return max(1, min(math.ceil(math.log2(max(size) / SMALLEST)), int(math.log2(min(size)))))
-
-
 def build(
     *,
     channels: int,
@@ -162,4 +89,7 @@ def build(
         latent: Numbers from which a picture is made.
         norm: Of the discriminator: "batch", or "spectral", which is steadier in long runs and slower to start.
     """
-    return DCGAN(channels, size, classes, width, latent, norm)
+    if width < 1 or latent < 1:
+        raise UsageError(f"width is {width}, latent {latent}; expected 1 or more")
+    generator = Generator(channels, size, classes, width, latent)
+    return DCGAN(latent, generator, Discriminator(channels, size, classes, width, norm))

@@ -31,6 +31,7 @@ RECIPES = {
 
 FINEST = 16  # pictures are cut into patches until a side has at most so many of them
 COARSEST = 8  # the U-Net halves until a side is at most this long; attention stands there
+HEAD = 64  # channels of a head of the attention, or more
 GROUP = 8  # channels of a group of the normalisation
 SLOWEST, FASTEST = 0.5, 16.0  # radians of the waves that stand for the level of noise, for a level of 1
 
@@ -112,7 +113,7 @@ class UNet(nn.Module):
             self.down.append(nn.ModuleList(Block(wide, wide, embedding) for _ in range(blocks)))
             self.reduce.append(nn.Conv2d(wide, widths[i + 1], 2, stride=2))
         self.middle = nn.ModuleList(Block(widths[-1], widths[-1], embedding) for _ in range(2 * blocks + 1))
-        self.attention = nn.ModuleList(Attention(widths[-1], max(1, widths[-1] // 64)) for _ in range(2 * blocks))
+        self.attention = nn.ModuleList(Attention(widths[-1], _heads(widths[-1])) for _ in range(2 * blocks))
         for i, wide in reversed(list(enumerate(widths[:-1]))):
             self.enlarge.append(nn.ConvTranspose2d(widths[i + 1], wide, 2, stride=2))
             self.up.append(nn.ModuleList(Block(wide if n else 2 * wide, wide, embedding) for n in range(blocks)))
@@ -148,7 +149,7 @@ class UNet(nn.Module):
         for blocks, reduce in zip(self.down, self.reduce, strict=True):
             x = _through(blocks, x, e)
             skips.append(x)
-            x = reduce(x)  # (B, 2w, H / 2p, W / 2p), ...
+            x = reduce(x)  # half as high and wide, with more channels
         x = self.middle[0](x, e)
         for attention, block in zip(self.attention, self.middle[1:], strict=True):
             x = block(attention(x), e)
@@ -172,6 +173,11 @@ def _zero(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
+def _heads(channels: int) -> int:
+    """Return as many heads as leave each at least 64 channels, and all the same."""
+    return max(n for n in range(1, channels + 1) if channels % n == 0 and (n == 1 or channels // n >= HEAD))
+
+
 def _halvings(size: tuple[int, ...]) -> int:
     return max(0, math.ceil(math.log2(max(size) / COARSEST)))
 
@@ -189,6 +195,8 @@ def build(
         blocks: On each level, down and up; in the middle twice as many, and one.
         patch: Side of the patches in pixels, a power of two; 0 takes what leaves at most 16 of them on a side.
     """
+    if blocks < 1:
+        raise UsageError(f"blocks is {blocks}; expected 1 or more")
     if width < GROUP or width % GROUP:
         raise UsageError(f"width is {width}; expected a multiple of {GROUP}")
     if patch < 0 or (patch and patch & (patch - 1)):

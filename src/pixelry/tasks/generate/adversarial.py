@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from pixelry.data.augment import cut_out, random_shift
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import Batch, generator_for
 from pixelry.errors import DataError, UsageError
-from pixelry.tasks.base import Evaluator, Findings, Table, training_split
+from pixelry.tasks.base import OF_TRAINING, Evaluator, Findings, Table, training_split
 from pixelry.tasks.generate.base import Generate, OnProgress
 
 # Of the latents of the pictures that the discriminator judges beside those of a validation split.
@@ -39,10 +39,10 @@ class Adversarial(Generate):
         generator_rate: The generator's learning rate as a multiple of the discriminator's (Heusel et al. 2017).
     """
 
-    loss: Literal["logistic", "hinge"] = "logistic"
-    r1: float = 0.0
-    diff_augment: Literal["none", "shift", "shift-cut"] = "none"
-    generator_rate: float = 1.0
+    loss: Literal["logistic", "hinge"] = field(default="logistic", metadata=OF_TRAINING)
+    r1: float = field(default=0.0, metadata=OF_TRAINING)
+    diff_augment: Literal["none", "shift", "shift-cut"] = field(default="none", metadata=OF_TRAINING)
+    generator_rate: float = field(default=1.0, metadata=OF_TRAINING)
 
     phases: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
     monitor: ClassVar[str] = "told_apart"
@@ -180,6 +180,8 @@ def _between(start: Tensor, end: Tensor, part: float) -> Tensor:
 
 class GameEvaluator(Evaluator):
     """How well the discriminator tells pictures that it has not seen from made ones.
+
+    A discriminator that looks at how alike the pictures of a batch are says a little else of other batches.
 
     Args:
         sync: `compute` joins what all processes gathered.

@@ -97,6 +97,10 @@ class Generate(Task):
             )
         return form
 
+    def drawing(self) -> dict[str, Any]:
+        """Return the options by which pictures are drawn, for the record of each."""
+        return {}
+
     def describe(self) -> str:
         """Return in words how pictures are drawn, for a protocol."""
         return "one pass through the network"

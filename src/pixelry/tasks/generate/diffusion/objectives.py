@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pixelry.tasks.generate.diffusion.process import Denoiser, Schedule
 
+LARGEST = 158.0
 # F(input (B, C, H, W), level (B,)) -> (B, C, H, W)
 Raw = Callable[[Tensor, Tensor], Tensor]
 
@@ -90,8 +91,11 @@ class Epsilon(Objective):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """sigma_T and sigma_1."""
-        return float(self.schedule.sigmas[-1]), float(self.schedule.sigmas[1])
+        """sigma_T, or that of the linear schedule where it is less, and sigma_1.
+
+        The cosine schedule ends at 20,000, and most steps of a quick sampler would see nothing but noise.
+        """
+        return min(float(self.schedule.sigmas[-1]), LARGEST), float(self.schedule.sigmas[1])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from pixelry.data.loading import Batch, generator_for
 from pixelry.errors import UsageError
-from pixelry.tasks.base import Evaluator
+from pixelry.tasks.base import OF_TRAINING, Evaluator
 from pixelry.tasks.generate._denoising import DenoisingEvaluator
 from pixelry.tasks.generate.base import Generate, OnProgress
 from pixelry.tasks.generate.diffusion import samplers
@@ -45,11 +45,11 @@ class Diffusion(Generate):
         repeats: How often each step of a completion is taken (RePaint).
     """
 
-    objective: Literal["edm", "flow", "eps"] = "edm"
-    schedule: Shape = "linear"
-    noise_mean: float = 0.5
-    noise_std: float = 1.2
-    drop_label: float = 0.1
+    objective: Literal["edm", "flow", "eps"] = field(default="edm", metadata=OF_TRAINING)
+    schedule: Shape = field(default="linear", metadata=OF_TRAINING)
+    noise_mean: float = field(default=0.5, metadata=OF_TRAINING)
+    noise_std: float = field(default=1.2, metadata=OF_TRAINING)
+    drop_label: float = field(default=0.1, metadata=OF_TRAINING)
     sampler: samplers.Name = "dpmpp"
     steps: int = 20
     guidance: float = 1.0
@@ -223,6 +223,14 @@ class Diffusion(Generate):
             )
         return self._to_unit(network, drawn)
 
+    def completion_labels(
+        self, network: nn.Module, generators: list[Generator], given: Tensor, known: NDArray[np.bool_]
+    ) -> Tensor | None:
+        """Return None, for any class; drawn by the prior of a model that never saw a picture without its class."""
+        if self.classes and not self.drop_label:
+            return self.draw_labels(torch.tensor(self.prior), generators)
+        return None
+
     def _levels(self) -> Tensor:
         formulation = self.formulation()
         if isinstance(formulation, Epsilon) and self.sampler in ("ddpm", "ddim"):
@@ -240,26 +248,28 @@ class Diffusion(Generate):
 
     def _denoiser(self, network: nn.Module, raw: Raw) -> Denoiser:
         """Return denoise(x, sigma), whose pictures stay within what pictures can be."""
-        plain = self.formulation().denoiser(raw)
+        return self._clamped(network, self.formulation().denoiser(raw))
+
+    def _clamped(self, network: nn.Module, denoise: Denoiser) -> Denoiser:
         black, white = (self._standardise(network, torch.full((1, 1, 1, 1), v)) for v in (0.0, 1.0))
-
-        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            return plain(x, sigma).clamp(black.to(x.device), white.to(x.device))
-
-        return denoise
+        return lambda x, sigma: denoise(x, sigma).clamp(black.to(x.device), white.to(x.device))
 
     def _guided(self, network: nn.Module, labels: Tensor | None, device: torch.device) -> Denoiser:
         """Return denoise(x, sigma) for classes: D(any) + guidance (D(class) - D(any)) (Ho and Salimans, equation 6)."""
-        if labels is None or self.guidance == 1:
+        if self.guidance == 1:
             return self._denoiser(network, self._raw(network, None if labels is None else labels.to(device)))
+        if labels is None:
+            raise UsageError("guidance leads to a class: give --label too")
+        if not self.drop_label:
+            raise UsageError("the model was trained with drop_label=0, so it does not know what any class looks like")
         both = torch.cat([torch.full_like(labels, len(self.classes)), labels]).to(device)
-        denoise = self._denoiser(network, self._raw(network, both))
+        denoise = self.formulation().denoiser(self._raw(network, both))
 
         def guided(x: Tensor, sigma: Tensor) -> Tensor:
             plain, led = denoise(torch.cat([x, x]), sigma).chunk(2)
             return plain + self.guidance * (led - plain)
 
-        return guided
+        return self._clamped(network, guided)
 
     def _scale(self, network: Any) -> tuple[Tensor, Tensor]:
         """Return the mean (C, 1, 1) and the standard deviation (scalar) of the network's pictures in [-1, 1]."""
