@@ -1,12 +1,13 @@
-"""Makers of pictures on MNIST: our DCGAN and diffusion beside peers, equal minutes, the same features and counts.
+"""Makers of pictures: our DCGAN and diffusion beside peers, equal minutes, the same features and counts.
 
     python benchmarks/peers/dcgan.py --data path/to/mnist --minutes 10 --count 5000 --out peers
     python benchmarks/peers/diffusion.py --data path/to/mnist --minutes 10 --count 2000 --out peers
     python benchmarks/makers.py --data path/to/mnist --minutes 10 --peers peers --out makers
-    python benchmarks/makers.py --data path/to/mnist --minutes 30 --conditional --out makers-conditional
+    python benchmarks/makers.py --data path/to/mnist --minutes 30 --conditional --networks ddpm --out makers-conditional
+    python benchmarks/makers.py --data path/to/cifar10 --minutes 20 --features CLASSIFIER --out makers-cifar
 
-Run them in turn, with nothing beside. Every set of pictures is compared with the 10,000 test images; the floor is as
-many training images in their place. Sheets of the first hundred pictures, by number, are written beside the figures.
+Run them in turn, with nothing beside. Every set of pictures is compared with the test images; the floor is as many
+training images in their place. Sheets of the first hundred pictures, by number, are written beside the figures.
 """
 
 from __future__ import annotations
@@ -21,30 +22,31 @@ import numpy as np
 import torch
 
 import pixelry as px
+from pixelry.data.sheet import as_picture
 from pixelry.distances import frechet_distance, kernel_distance, precision_recall, total_variation
 from pixelry.draw import draw_samples
 from pixelry.features import Features, load_features
 
 COUNT = 2000
 STEPS = (50, 20, 12, 8)
-KINDS = 10
 
 
 class Judge:
     """The features and what they see in the test images."""
 
-    def __init__(self, data: Any) -> None:
-        seer = load_features("digits", channels=1, classes=data.classes)
-        assert seer is not None
+    def __init__(self, data: Any, features: str | None) -> None:
+        seer = load_features(features, channels=data.channels, classes=data.classes)
+        if seer is None:
+            raise SystemExit("give --features MODEL, a classifier of such pictures")
         self.seer: Features = seer
         self.features, self.classes = seer(data["test"].images)
-        self.train = data["train"].images
+        self.train, self.kinds = data["train"].images, len(data.classes)
 
     def __call__(self, images: torch.Tensor, labels: list[str] | None = None) -> dict[str, float]:
-        """Return the figures of pictures uint8 (N, 1, 28, 28)."""
+        """Return the figures of pictures uint8 (N, C, H, W)."""
         features, classes = self.seer(images)
         precision, recall = precision_recall(self.features[: len(features)], features)
-        counts = [torch.bincount(seen, minlength=KINDS).double() for seen in (classes, self.classes)]
+        counts = [torch.bincount(seen, minlength=self.kinds).double() for seen in (classes, self.classes)]
         figures = {
             "frechet": frechet_distance(features, self.features),
             "kid": kernel_distance(features, self.features),
@@ -54,7 +56,7 @@ class Judge:
             "classes_made": int((counts[0] > 0).sum()),
         }
         if labels and labels[0] is not None:
-            asked = torch.tensor([int(label) for label in labels])
+            asked = torch.tensor([self.seer.classes.index(label) for label in labels])
             figures["class_consistency"] = float((classes == asked).double().mean())
         return figures
 
@@ -78,7 +80,8 @@ def drawn(model: px.Model, count: int, settings: dict[str, Any]) -> tuple[torch.
     start = time.perf_counter()
     made = model.generate(count, settings=settings)
     speed = count / (time.perf_counter() - start)
-    return torch.stack([torch.from_numpy(np.asarray(m))[None] for m in made]), [m.label for m in made], speed
+    images = torch.stack([torch.from_numpy(np.atleast_3d(np.asarray(m)).copy()).movedim(-1, 0) for m in made])
+    return images, [m.label for m in made], speed
 
 
 def judge_ours(network: str, judge: Judge, data: Any, given: argparse.Namespace) -> None:
@@ -97,7 +100,9 @@ def judge_ours(network: str, judge: Judge, data: Any, given: argparse.Namespace)
         name = " ".join([network, *(f"{key}={value}" for key, value in plan.items())])
         say(name, {**judge(images, labels), "images_per_second": speed, **training, "count": given.count}, given.out)
         stem = name.replace(" ", "-").replace("=", "")
-        px.write_image(given.out / f"{stem}.png", draw_samples(list(images[:100, 0].numpy())), overwrite=True)
+        px.write_image(
+            given.out / f"{stem}.png", draw_samples([as_picture(image) for image in images[:100]]), overwrite=True
+        )
 
 
 def judge_peers(judge: Judge, given: argparse.Namespace) -> None:
@@ -116,14 +121,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
-    parser.add_argument("--networks", nargs="+", default=["dcgan", "ddpm"])
+    parser.add_argument("--networks", nargs="*", default=["dcgan", "ddpm"])
     parser.add_argument("--conditional", action="store_true")
+    parser.add_argument("--features", help="a classifier; by default the one that ships, for digits")
     parser.add_argument("--peers", type=Path)
     parser.add_argument("--out", type=Path, default=Path("makers"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     data = px.load_dataset(given.data)
-    judge = Judge(data)
+    judge = Judge(data, given.features)
     say("training images (floor)", {**judge.floor(given.count), "count": given.count}, given.out)
     if given.peers:
         judge_peers(judge, given)

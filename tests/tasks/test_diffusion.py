@@ -371,6 +371,7 @@ def test_training_lowers_the_loss_and_the_bound() -> None:
         ({"steps": 0}, "steps is 0; expected 1 to 1000"),
         ({"steps": 1001}, "steps is 1001"),
         ({"guidance": -1.0}, "guidance is -1.0"),
+        ({"smallest": 90.0}, "expected 0 < smallest < largest"),
         ({"sampler": "euler"}, "sampler is 'euler'; it must be one of"),
         ({"stpes": 3}, "did you mean 'steps'"),
         ({"objective": "flow"}, "objective=flow: the model was trained with edm"),

@@ -84,7 +84,8 @@ class UNet(nn.Module):
         channels: 1 or 3.
         size: (height, width) of the pictures.
         classes: Of a conditional model; one more stands for "any". 0 for none.
-        width: Channels at the finest level; the coarsest has four times as many.
+        width: Channels at the finest level.
+        growth: The coarsest level has so many times as many.
         blocks: On each level, down and up.
         patch: Side of the patches in pixels.
 
@@ -93,7 +94,9 @@ class UNet(nn.Module):
         shape: (C, H, W) of the pictures.
     """
 
-    def __init__(self, channels: int, size: tuple[int, int], classes: int, width: int, blocks: int, patch: int) -> None:
+    def __init__(
+        self, channels: int, size: tuple[int, int], classes: int, width: int, growth: int, blocks: int, patch: int
+    ) -> None:
         super().__init__()
         self.normalize = Normalize(channels)
         self.shape, self.patch = (channels, *size), patch
@@ -105,9 +108,9 @@ class UNet(nn.Module):
         self.register_buffer("waves", waves, persistent=True)
         self.level = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.label = nn.Embedding(classes + 1, embedding) if classes else None
-        # Four times as wide at the coarsest level as at the finest: there a channel costs least and says most.
-        widths = [GROUP * round(width * 4 ** (i / halvings) / GROUP) for i in range(halvings)] if halvings else []
-        widths.append(4 * width)
+        # Wider at the coarsest level than at the finest: there a channel costs least and says most.
+        widths = [GROUP * round(width * growth ** (i / halvings) / GROUP) for i in range(halvings)]
+        widths.append(growth * width)
         self.down, self.reduce, self.up, self.enlarge = (nn.ModuleList() for _ in range(4))
         for i, wide in enumerate(widths[:-1]):
             self.down.append(nn.ModuleList(Block(wide, wide, embedding) for _ in range(blocks)))
@@ -183,7 +186,14 @@ def _halvings(size: tuple[int, ...]) -> int:
 
 
 def build(
-    *, channels: int, size: tuple[int, int], classes: int = 0, width: int = 32, blocks: int = 1, patch: int = 0
+    *,
+    channels: int,
+    size: tuple[int, int],
+    classes: int = 0,
+    width: int = 32,
+    growth: int = 4,
+    blocks: int = 1,
+    patch: int = 0,
 ) -> UNet:
     """Build the network for pictures of one size.
 
@@ -191,15 +201,16 @@ def build(
         channels: 1 or 3.
         size: (height, width) of the pictures in pixels.
         classes: Classes of a conditional model, 0 for one without.
-        width: Channels at the finest level, a multiple of 8; the coarsest has four times as many.
+        width: Channels at the finest level, a multiple of 8.
+        growth: The coarsest level has so many times as many.
         blocks: On each level, down and up; in the middle twice as many, and one.
         patch: Side of the patches in pixels, a power of two; 0 takes what leaves at most 16 of them on a side.
     """
-    if blocks < 1:
-        raise UsageError(f"blocks is {blocks}; expected 1 or more")
+    if blocks < 1 or growth < 1:
+        raise UsageError(f"blocks is {blocks}, growth {growth}; expected 1 or more")
     if width < GROUP or width % GROUP:
         raise UsageError(f"width is {width}; expected a multiple of {GROUP}")
     if patch < 0 or (patch and patch & (patch - 1)):
         raise UsageError(f"patch is {patch}; expected 0 (by the size), or a power of two")
     fitting = 2 ** max(0, math.ceil(math.log2(max(size) / FINEST)))
-    return UNet(channels, size, classes, width, blocks, patch or fitting)
+    return UNet(channels, size, classes, width, growth, blocks, patch or fitting)
