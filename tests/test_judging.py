@@ -190,6 +190,8 @@ def test_a_film_shows_the_way_from_noise(diffusion: Path, here: Path) -> None:
     px.generate(gan, count=2, animate=True, out=here / "walk", progress=False)
     with PILImage.open(here / "walk/way.gif") as film:
         assert film.n_frames > 10
+    with pytest.raises(UsageError, match="dcgan has no --steps and no --guidance: these are for diffusion models"):
+        px.generate(gan, count=2, steps=5, guidance=2.0, out=here / "none", progress=False)
     logistic = px.train("generate", "digits", network="logistic", steps=2, **FAST)
     with pytest.raises(UsageError, match="no way to show"):
         px.generate(logistic, count=2, animate=True, out=here / "none", progress=False)

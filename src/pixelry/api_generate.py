@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pixelry.errors import UsageError
+
 if TYPE_CHECKING:
+    from pixelry.model import Model
     from pixelry.types import Results
 
 
@@ -58,7 +61,7 @@ def generate(
     from pixelry.way import check_way, way_to_pictures
 
     loaded = load_model(model)
-    settings = _given(steps=steps, guidance=guidance, sampler=sampler)
+    settings = _given(loaded, steps=steps, guidance=guidance, sampler=sampler)
     with progress_bar(count, show=progress) as on_progress:
         # Asked for before a folder is made, so that what is wrong with it is said first.
         pictures = loaded.stream(count, label=label, seed=seed, start=start, settings=settings, on_progress=on_progress)
@@ -109,7 +112,7 @@ def inpaint(
     from pixelry.runs import make_folder, next_folder
 
     loaded = load_model(model)
-    settings = _given(steps=steps, guidance=guidance)
+    settings = _given(loaded, steps=steps, guidance=guidance)
     folder = make_folder(out) if out is not None else None
     with progress_bar(count, show=progress) as on_progress:
         made = loaded.inpaint(
@@ -118,9 +121,13 @@ def inpaint(
     return save_generated(made, folder or next_folder(None, f"inpaint-{loaded.card.network}"), loaded.drawing(settings))
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    """Return the options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
+def _given(model: Model, **options: Any) -> dict[str, Any]:
+    """Return the options that were given; raise UsageError for one that a model of this kind does not have."""
+    given = {name: value for name, value in options.items() if value is not None}
+    foreign = [f"--{name}" for name in given if name not in model.task.settable()]
+    if foreign:
+        raise UsageError(f"{model.card.network} has no {' and no '.join(foreign)}: these are for diffusion models")
+    return given
 
 
 @contextmanager
