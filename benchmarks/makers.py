@@ -23,12 +23,17 @@ import torch
 
 import pixelry as px
 from pixelry.data.sheet import as_picture
-from pixelry.distances import frechet_distance, kernel_distance, precision_recall, total_variation
 from pixelry.draw import draw_samples
 from pixelry.features import Features, load_features
+from pixelry.judging import Pictures, figures_of, look_at
 
 COUNT = 2000
 STEPS = (50, 20, 12, 8)
+
+
+def unnamed(images: torch.Tensor) -> Pictures:
+    """Return pictures uint8 (N, C, H, W) of which no class is known."""
+    return Pictures(images, [None] * len(images))
 
 
 class Judge:
@@ -39,31 +44,17 @@ class Judge:
         if seer is None:
             raise SystemExit("give --features MODEL, a classifier of such pictures")
         self.seer: Features = seer
-        self.features, self.classes = seer(data["test"].images)
-        self.train, self.kinds = data["train"].images, len(data.classes)
+        self.real = look_at(seer, unnamed(data["test"].images))
+        self.train = data["train"].images
 
-    def __call__(self, images: torch.Tensor, labels: list[str] | None = None) -> dict[str, float]:
-        """Return the figures of pictures uint8 (N, C, H, W)."""
-        features, classes = self.seer(images)
-        precision, recall = precision_recall(self.features[: len(features)], features)
-        counts = [torch.bincount(seen, minlength=self.kinds).double() for seen in (classes, self.classes)]
-        figures = {
-            "frechet": frechet_distance(features, self.features),
-            "kid": kernel_distance(features, self.features),
-            "precision": precision,
-            "recall": recall,
-            "class_variation": total_variation(*counts),
-            "classes_made": int((counts[0] > 0).sum()),
-        }
-        if labels and labels[0] is not None:
-            asked = torch.tensor([self.seer.classes.index(label) for label in labels])
-            figures["class_consistency"] = float((classes == asked).double().mean())
-        return figures
+    def __call__(self, pictures: Pictures) -> dict[str, float]:
+        """Return the figures of pictures."""
+        return figures_of(self.seer, look_at(self.seer, pictures), self.real)
 
     def floor(self, count: int) -> dict[str, float]:
         """Return the figures of as many training images."""
         order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(0))[:count]
-        return self(self.train[order])
+        return self(unnamed(self.train[order]))
 
 
 def say(name: str, figures: dict[str, Any], out: Path) -> None:
@@ -74,14 +65,14 @@ def say(name: str, figures: dict[str, Any], out: Path) -> None:
         file.write(line + "\n")
 
 
-def drawn(model: px.Model, count: int, settings: dict[str, Any]) -> tuple[torch.Tensor, list[Any], float]:
-    """Return pictures, the classes asked for, and pictures a second."""
+def drawn(model: px.Model, count: int, settings: dict[str, Any]) -> tuple[Pictures, float]:
+    """Return pictures with the classes asked for, and pictures a second."""
     model.generate(model.task.at_once, settings=settings)
     start = time.perf_counter()
     made = model.generate(count, settings=settings)
     speed = count / (time.perf_counter() - start)
     images = torch.stack([torch.from_numpy(np.atleast_3d(np.asarray(m)).copy()).movedim(-1, 0) for m in made])
-    return images, [m.label for m in made], speed
+    return Pictures(images, [m.label for m in made]), speed
 
 
 def judge_ours(network: str, judge: Judge, data: Any, given: argparse.Namespace) -> None:
@@ -95,13 +86,15 @@ def judge_ours(network: str, judge: Judge, data: Any, given: argparse.Namespace)
     if given.conditional and network == "ddpm":
         plans += [{"steps": given.steps[0], "guidance": guidance} for guidance in (1.5, 2.0)]
     for plan in plans:
-        images, labels, speed = drawn(model, given.count, plan)
+        pictures, speed = drawn(model, given.count, plan)
         training = {"minutes": given.minutes, "steps_taken": model.card.training["steps"]}
         name = " ".join([network, *(f"{key}={value}" for key, value in plan.items())])
-        say(name, {**judge(images, labels), "images_per_second": speed, **training, "count": given.count}, given.out)
+        say(name, {**judge(pictures), "images_per_second": speed, **training, "count": given.count}, given.out)
         stem = name.replace(" ", "-").replace("=", "")
         px.write_image(
-            given.out / f"{stem}.png", draw_samples([as_picture(image) for image in images[:100]]), overwrite=True
+            given.out / f"{stem}.png",
+            draw_samples([as_picture(image) for image in pictures.images[:100]]),
+            overwrite=True,
         )
 
 
@@ -111,7 +104,7 @@ def judge_peers(judge: Judge, given: argparse.Namespace) -> None:
         facts = json.loads(file.with_suffix(".json").read_text())
         images = torch.from_numpy(np.load(file)["images"])[: given.count, None]
         more = {"images_per_second": facts["sample_per_s"], "minutes": facts["minutes"], "count": len(images)}
-        say(file.stem, {**judge(images), **more}, given.out)
+        say(file.stem, {**judge(unnamed(images)), **more}, given.out)
 
 
 def main() -> None:

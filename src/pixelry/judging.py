@@ -98,7 +98,7 @@ def judge_pictures(
     if seer is None:
         note = "No features suit this data: give --features MODEL, a classifier of such pictures, for Fréchet distance."
         return Findings({"made": len(made.images)}, protocol=note).and_findings(more)
-    seen = {name: _seen(seer, pictures) for name, pictures in (("made", made), ("real", real), ("floor", other))}
+    seen = {name: look_at(seer, pictures) for name, pictures in (("made", made), ("real", real), ("floor", other))}
     return _compared(seer, task, seen, split).and_findings(more)
 
 
@@ -151,14 +151,15 @@ def _some(model: Model, dataset: Dataset, split: str, count: int) -> Pictures:
     return Pictures(images, named)
 
 
-def _seen(seer: Features, pictures: Pictures) -> Seen:
+def look_at(seer: Features, pictures: Pictures) -> Seen:
+    """Return pictures as the features see them."""
     return Seen(pictures, *seer(pictures.images))
 
 
 def _compared(seer: Features, task: Generate, seen: dict[str, Seen], split: str) -> Findings:
     made, real, other = seen["made"], seen["real"], seen["floor"]
-    figures = _figures(seer, made, real)
-    floor = _figures(seer, other, real)
+    figures = figures_of(seer, made, real)
+    floor = figures_of(seer, other, real)
     beside = {name: f"{value:.4g}" for name, value in floor.items()}
     rows = tuple((name, f"{value:.4g}", beside.get(name, "")) for name, value in figures.items())
     note = (
@@ -173,8 +174,18 @@ def _compared(seer: Features, task: Generate, seen: dict[str, Seen], split: str)
     return Findings({**figures, **named, "made": len(made.features)}, tuple(tables), protocol=note)
 
 
-def _figures(seer: Features, some: Seen, real: Seen) -> dict[str, float]:
-    """Return the figures of pictures, made ones or those of the floor, against real ones."""
+def figures_of(seer: Features, some: Seen, real: Seen) -> dict[str, float]:
+    """Return the figures of pictures, made ones or those of the floor, against real ones.
+
+    Args:
+        seer: The features; its classes, where they mean something, give the figures of classes.
+        some: The pictures that are judged.
+        real: The pictures that they are compared with.
+
+    Returns:
+        frechet, kid, precision, recall; class_variation and classes_made; class_consistency where each of the pictures
+        has a class of its own that the features know.
+    """
     few, kinds = min(len(some.features), len(real.features)), len(seer.classes)
     precision, recall = precision_recall(real.features[:few], some.features[:few])
     figures = {

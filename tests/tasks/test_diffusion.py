@@ -25,6 +25,7 @@ from pixelry.types import Generated
 
 FAST: dict[str, Any] = {"progress": False, "precision": "32-true", "memory_format": "contiguous"}
 SMALL = {"width": 16, "blocks": 1}
+LEVELS = {"mean": 0.5, "std": 1.2, "largest": 80.0, "smallest": 0.01}
 
 # A Gaussian in two dimensions, as pictures of 1x2 pixels, whose best denoiser is known.
 MEAN = torch.tensor([0.3, -0.2])
@@ -140,7 +141,7 @@ def test_the_bound_is_above_the_likelihood_and_near_it_for_the_best_denoiser() -
 # --- what the network learns ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("objective", [EDM(), Flow(), Epsilon(), Epsilon(Schedule("cosine"))], ids=repr)
+@pytest.mark.parametrize("objective", [EDM(**LEVELS), Flow(**LEVELS), Epsilon(), Epsilon(Schedule("cosine"))], ids=repr)
 def test_a_network_that_is_right_denoises_perfectly(objective: Objective) -> None:
     torch.manual_seed(0)
     images, noise, u = torch.randn(64, 1, 4, 4), torch.randn(64, 1, 4, 4), stratified(64)
@@ -163,11 +164,11 @@ def test_objectives_learn_what_their_papers_say() -> None:
     )
     velocity = noise - images
     torch.testing.assert_close(
-        Flow().losses(lambda x, level: velocity, images, noise, u), torch.zeros(5000), atol=1e-6, rtol=0
+        Flow(**LEVELS).losses(lambda x, level: velocity, images, noise, u), torch.zeros(5000), atol=1e-6, rtol=0
     )
     # EDM: input and target have variance 1 at every level.
     for sigma in (0.01, 1.0, 80.0):
-        c = EDM().scaling(torch.full((5000,), sigma))
+        c = EDM(**LEVELS).scaling(torch.full((5000,), sigma))
         x = images + sigma * noise
         assert float((c.into * x).var()) == pytest.approx(1, abs=0.05)
         assert float(((images - c.skip * x) / c.out).var()) == pytest.approx(1, abs=0.05)

@@ -1,10 +1,9 @@
 """DCGAN, with what has been learnt since: a generator and a discriminator of strided convolutions.
 
 Against the published network (`dcgan2016`): the discriminator sees how alike the pictures of a batch are, which betrays
-a generator that makes the same ones over and over (Karras et al. 2018, section 3); classes enter it by projection
-(Miyato and Koyama 2018); its layers may have a spectral norm of 1 in place of batch normalisation (Miyato et al. 2018);
-the weights are averaged, and the two networks have learning rates of their own (Heusel et al. 2017). It is narrower, so
-that the minutes of a laptop hold more steps.
+a generator that makes the same ones over and over (Karras et al. 2018, section 3); its layers may have a spectral norm
+of 1 in place of batch normalisation (Miyato et al. 2018); the weights are averaged. It is narrower, so that the minutes
+of a laptop hold more steps. Two learning rates (Heusel et al. 2017) are an option of the task, `generator_rate`.
 """
 
 from __future__ import annotations

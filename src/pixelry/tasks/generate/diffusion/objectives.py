@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pixelry.tasks.generate.diffusion.process import Denoiser, Schedule
 
-LARGEST = 158.0
+LARGEST = 158.0  # sigma_T of the linear schedule, rounded up
 # F(input (B, C, H, W), level (B,)) -> (B, C, H, W)
 Raw = Callable[[Tensor, Tensor], Tensor]
 
@@ -99,26 +99,20 @@ class Epsilon(Objective):
 
 
 @dataclass(frozen=True)
-class EDM(Objective):
-    """Karras et al. 2022, section 5, for pictures of variance 1: F's input and target have variance 1 everywhere.
+class LogNormal(Objective):
+    """What EDM and flow matching have in common: levels whose logarithm is normal, for pictures of variance 1.
 
     Attributes:
-        mean: Of ln sigma in training (P_mean).
-        std: Of ln sigma in training (P_std).
-        largest: sigma_max, in standard deviations of the pictures.
-        smallest: sigma_min.
+        mean: Of ln sigma in training.
+        std: Of ln sigma in training.
+        largest: sigma at which drawing begins, in standard deviations of the pictures.
+        smallest: sigma of the last evaluation.
     """
 
-    mean: float = 0.5
-    std: float = 1.2
-    largest: float = 80.0
-    smallest: float = 0.01
-
-    def scaling(self, sigma: Tensor) -> Scaling:
-        """Return the scalings of table 1, last column, with sigma_data = 1."""
-        wide = sigma.view(-1, 1, 1, 1)
-        total = (1 + wide.square()).rsqrt()
-        return Scaling(total.square(), wide * total, total, sigma.log() / 4)
+    mean: float
+    std: float
+    largest: float
+    smallest: float
 
     def sigma(self, u: Tensor) -> Tensor:
         """Return log-normal levels."""
@@ -126,43 +120,35 @@ class EDM(Objective):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """sigma_max and sigma_min."""
+        """The largest and the smallest level."""
         return self.largest, self.smallest
 
 
-@dataclass(frozen=True)
-class Flow(Objective):
+class EDM(LogNormal):
+    """Karras et al. 2022, section 5: F's input and target have variance 1 at every level.
+
+    `mean` and `std` are P_mean and P_std, `largest` and `smallest` sigma_max and sigma_min.
+    """
+
+    def scaling(self, sigma: Tensor) -> Scaling:
+        """Return the scalings of table 1, last column, with sigma_data = 1."""
+        wide = sigma.view(-1, 1, 1, 1)
+        total = (1 + wide.square()).rsqrt()
+        return Scaling(total.square(), wide * total, total, sigma.log() / 4)
+
+
+class Flow(LogNormal):
     """Flow matching on straight ways (Lipman et al. 2023; Liu et al. 2023), with levels of Esser et al. 2024.
 
     x_t = (1 - t) x_0 + t noise, and F is the velocity noise - x_0. Divided by 1 - t, x_t is the picture plus noise of
-    sigma = t / (1 - t).
-
-    Attributes:
-        mean: Of logit t = ln sigma in training.
-        std: Of logit t in training.
-        largest: sigma at which drawing begins, for t just below 1.
-        smallest: sigma of the last evaluation.
+    sigma = t / (1 - t), so that a normal ln sigma is a normal logit of t (Esser et al. 2024, equation 19).
     """
-
-    mean: float = 0.5
-    std: float = 1.2
-    largest: float = 80.0
-    smallest: float = 0.01
 
     def scaling(self, sigma: Tensor) -> Scaling:
         """Return the scalings: x_t - t F is the picture."""
         wide = sigma.view(-1, 1, 1, 1)
         rest = 1 / (1 + wide)  # 1 - t
         return Scaling(rest, -wide * rest, rest, sigma / (1 + sigma))
-
-    def sigma(self, u: Tensor) -> Tensor:
-        """Return levels with a logit-normal t (Esser et al. 2024, equation 19)."""
-        return (self.mean + self.std * torch.special.ndtri(u.double())).exp().float()
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Of sigma."""
-        return self.largest, self.smallest
 
 
 def stratified(count: int, generator: torch.Generator | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -25,6 +26,12 @@ from pixelry.tasks.generate.diffusion.process import Denoiser, Schedule, Shape, 
 # Of the noise on which models are judged: image k of a split gets the numbers of mix_seed(NOISE_SEED, k).
 NOISE_SEED = 2020
 STEPS = 1000  # T of the published process
+
+
+@lru_cache
+def _published(shape: Shape) -> Schedule:
+    # Its tables are asked for at every step, and computed once.
+    return Schedule(shape, STEPS)
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Diffusion(Generate):
     @property
     def process(self) -> Schedule:
         """The published process of T = 1000 steps."""
-        return Schedule(self.schedule, STEPS)
+        return _published(self.schedule)
 
     def formulation(self) -> Objective:
         """Return what the network learns."""
