@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 import pixelry as px
+from pixelry.data.loading import native_size, prepare
 from pixelry.data.sheet import as_picture
 from pixelry.draw import draw_samples
 from pixelry.features import Features, load_features
@@ -36,6 +37,15 @@ def unnamed(images: torch.Tensor) -> Pictures:
     return Pictures(images, [None] * len(images))
 
 
+def in_memory(data: Any, split: str) -> torch.Tensor:
+    """Return the pictures of a split as one tensor."""
+    size = native_size(data[split])
+    assert size is not None, "the pictures are of several sizes"
+    images = prepare(data[split], size=size, channels=data.channels).images
+    assert isinstance(images, torch.Tensor)
+    return images
+
+
 class Judge:
     """The features and what they see in the test images."""
 
@@ -44,8 +54,8 @@ class Judge:
         if seer is None:
             raise SystemExit("give --features MODEL, a classifier of such pictures")
         self.seer: Features = seer
-        self.real = look_at(seer, unnamed(data["test"].images))
-        self.train = data["train"].images
+        test, self.train = (in_memory(data, split) for split in ("test", "train"))
+        self.real = look_at(seer, unnamed(test))
 
     def __call__(self, pictures: Pictures) -> dict[str, float]:
         """Return the figures of pictures."""

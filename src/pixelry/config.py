@@ -23,11 +23,12 @@ class Recipe:
     """How a network is trained unless told otherwise: each field can be set with `--set name=value`.
 
     Attributes:
-        optimizer: "sgd" (Nesterov momentum) or "adamw" (Loshchilov and Hutter 2019).
+        optimizer: "sgd" (Nesterov momentum), "adamw" (Loshchilov and Hutter 2019) or "muon" (Jordan et al. 2024:
+            matrices and filters by orthogonal updates of AdamW's size, the rest by AdamW).
         lr: Peak learning rate at `batch` images a step.
-        momentum: SGD's momentum; AdamW's beta1.
+        momentum: SGD's and Muon's momentum; AdamW's beta1.
         beta2: AdamW's.
-        weight_decay: Decoupled from the gradient for AdamW, L2 for SGD; never on biases and norms.
+        weight_decay: Decoupled from the gradient for AdamW and Muon, L2 for SGD; never on biases and norms.
         schedule: The shape of the learning rate after the warm-up: "cosine", "linear" (both to zero) or "constant".
         warmup: Part of the run, in [0, 1), over which the rate rises linearly from a tenth.
         batch: Images a step (on all devices together).
@@ -42,7 +43,7 @@ class Recipe:
         options: Settings of the task that suit this network, such as {"label_smoothing": 0.1}.
     """
 
-    optimizer: Literal["sgd", "adamw"] = "adamw"
+    optimizer: Literal["sgd", "adamw", "muon"] = "adamw"
     lr: float = 1e-3
     momentum: float = 0.9
     beta2: float = 0.999

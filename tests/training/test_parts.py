@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pixelry.data.loading import mix_seed
 from pixelry.runs import fit_batch
 from pixelry.tasks.classify import Classify
 from pixelry.training.clock import Clock, average_decay, rate_factor
+from pixelry.training.optimizers import make_optimizer
 from pixelry.training.speed import choose_fast_path
 
 
@@ -89,3 +91,46 @@ def test_small_data_gets_small_batches(optimizer: Any, count: int, batch: int, l
     assert bool(note) == (batch != 256)
     assert fit_batch(config, count, {"batch": 256}) == (config, "")
     assert fit_batch(config, count, {"lr": 0.4}) == (config, "")
+
+
+def test_muon_steps_as_that_of_torch_does() -> None:
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(40, 24, bias=False), nn.Linear(40, 24, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    before = ours.weight.detach().clone()
+    recipe = Recipe(optimizer="muon", lr=0.01, momentum=0.9, weight_decay=0.1)
+    optimizer = make_optimizer(ours, recipe, dtype=torch.bfloat16)
+    reference = torch.optim.Muon(
+        theirs.parameters(), lr=0.01, momentum=0.9, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+    )
+    for _ in range(4):
+        ours.weight.grad = torch.randn(24, 40)
+        theirs.weight.grad = ours.weight.grad.clone()
+        optimizer.step()
+        reference.step()
+    assert (ours.weight - before).abs().max() > 0.01
+    assert torch.allclose(ours.weight, theirs.weight, atol=1e-5)
+
+
+def test_muon_takes_filters_as_matrices_and_leaves_vectors_and_embeddings_to_adamw() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3), nn.Embedding(5, 4))
+    other = copy.deepcopy(network)
+    muon = make_optimizer(network, Recipe(optimizer="muon", lr=0.01, weight_decay=0.0))
+    adamw = make_optimizer(other, Recipe(optimizer="adamw", lr=0.01, weight_decay=0.0))
+    before = [p.detach().clone() for p in network.parameters()]
+    for mine, its in zip(network.parameters(), other.parameters(), strict=True):
+        mine.grad = torch.randn(mine.shape)
+        its.grad = mine.grad.clone()
+    muon.step()
+    adamw.step()
+    for (name, mine), its, was in zip(network.named_parameters(), other.parameters(), before, strict=True):
+        if mine.ndim == 4:
+            assert mine.grad is not None
+            change = (was - mine.detach()).flatten(1)
+            u, _, v = torch.linalg.svd(mine.grad.flatten(1), full_matrices=False)
+            # Along the orthogonal factor of the gradient, at the size of AdamW's steps.
+            assert torch.cosine_similarity(change.flatten(), (u @ v).flatten(), dim=0) > 0.98, name
+            assert float(change.square().mean().sqrt()) == pytest.approx(0.2 * 0.01, rel=0.3), name
+        else:
+            assert torch.equal(mine, its), name

@@ -58,8 +58,9 @@ def test_the_same_seed_gives_the_same_weights(few_digits: px.Dataset) -> None:
     assert not same(runs[0], runs[2])
 
 
-def test_ema_and_adamw_and_clip_and_blending(few_digits: px.Dataset) -> None:
-    settings = {"ema": 0.1, "optimizer": "adamw", "lr": 0.003, "clip": 1.0, "batch": 16, "mixup": 0.2, "cutmix": 0.5}
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_ema_and_other_optimisers_and_clip_and_blending(few_digits: px.Dataset, optimizer: str) -> None:
+    settings = {"ema": 0.1, "optimizer": optimizer, "lr": 0.003, "clip": 1.0, "batch": 16, "mixup": 0.2, "cutmix": 0.5}
     model = px.train("classify", few_digits, network="cnn", epochs=20, settings=settings, **FAST)
     assert model.evaluate(few_digits).metrics["accuracy"] > 0.7
     assert model.card.training["recipe"]["ema"] == 0.1

@@ -17,6 +17,7 @@ from pixelry.data.loading import Batch, mix_seed, to_float
 from pixelry.errors import TrainingError
 from pixelry.tasks.base import Task
 from pixelry.training.clock import Clock, average_decay, rate_factor
+from pixelry.training.optimizers import make_optimizer
 
 # On a GPU, reading the loss waits for all queued work; so often is enough to notice that a run has diverged.
 CHECK_EVERY = 50
@@ -93,8 +94,11 @@ class TrainingModule(LightningModule):
         # torch's fused SGD fails on parameters whose first gradient comes later than that of others.
         # And Lightning does not clip in mixed precision what a fused optimiser might still have to unscale.
         fused = self.freeze_until in (0, 1) and not self.recipe.clip
+        # Nor may Muon see gradients that only the fused part of it would unscale.
+        fused = fused and not (self.recipe.optimizer == "muon" and self.trainer.precision == "16-mixed")
+        dtype = torch.bfloat16 if self.trainer.precision == "bf16-mixed" else torch.float32
         return [
-            make_optimizer(self.task.parameters(self.network, phase), self.recipe, fused=fused)
+            make_optimizer(self.task.parameters(self.network, phase), self.recipe, fused=fused, dtype=dtype)
             for phase in self.task.phases
         ]
 
@@ -120,8 +124,9 @@ class TrainingModule(LightningModule):
         step_seed = mix_seed(self.seed, self.step, self.global_rank)
         torch.manual_seed(step_seed)
         optimizers = self._optimizers()
-        self._set_progress(self._progress(), optimizers)
-        batch = self._prepare(batch, torch.Generator().manual_seed(step_seed))
+        progress = self._progress()
+        self._set_progress(progress, optimizers)
+        batch = self._prepare({**batch, "progress": progress}, torch.Generator().manual_seed(step_seed))
         self.losses = {}
         for phase, optimizer in zip(self.task.phases, optimizers, strict=True):
             self._train_only(phase)
@@ -180,7 +185,9 @@ class TrainingModule(LightningModule):
     def _prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
         share = augment_share(self.step / self.steps_per_epoch)
         images = augment_some(self.augment, to_float(batch["image"]), generator, share)
-        seen = self.task.observe({**batch, "image": images}, training=True)
+        # Lightning's autocast reaches here, and coordinates in bfloat16 are off by pixels.
+        with torch.autocast(images.device.type, enabled=False):
+            seen = self.task.observe({**batch, "image": images}, training=True)
         return {**seen, "image": seen["image"].contiguous(memory_format=self.memory_format)}
 
     def check_loss(self) -> None:
@@ -201,21 +208,6 @@ class TrainingModule(LightningModule):
         self.pending_optimizer_states = checkpoint["optimizer_states"]
         self.step = checkpoint["pixelry"]["step"]
         self.clock.spent = checkpoint["pixelry"]["elapsed"]
-
-
-def make_optimizer(module: nn.Module, recipe: Recipe, *, fused: bool = True) -> torch.optim.Optimizer:
-    """Return a recipe's optimiser; biases, norms and other vectors are not decayed."""
-    matrices = [p for p in module.parameters() if p.ndim > 1]
-    vectors = [p for p in module.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused or None
-        )
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused or None)
 
 
 def head_of(network: nn.Module) -> nn.Module:

@@ -1,7 +1,8 @@
 """The fast path: precision and memory format, chosen by measuring on the user's machine.
 
 On many CPUs a 3x3 convolution in bfloat16 with the channels last is three times as fast as in float32 with the
-channels first, and on some torch builds it is slower, or wrong. So a few steps of the real network on real data
+channels first; normalisation by groups wants the channels first, and on some torch builds one of them is slower than
+the usual, or wrong. So a few steps of the real network on real data
 decide, with float32 as the check; the answer is kept on disk, so that the question is asked once, and the same seed
 gives the same weights in the next run.
 """
@@ -28,7 +29,12 @@ MEASURED_IMAGES = 64
 LEAST_WEIGHTS = 200_000
 ROUNDS = 4
 # Precision and memory format; the first is what the others are checked against.
-CANDIDATES = (("32-true", "contiguous"), ("32-true", "channels_last"), ("bf16-mixed", "channels_last"))
+CANDIDATES = (
+    ("32-true", "contiguous"),
+    ("32-true", "channels_last"),
+    ("bf16-mixed", "contiguous"),
+    ("bf16-mixed", "channels_last"),
+)
 # bfloat16 has 8 bits of mantissa: gradients of a deep network differ by several per cent, those of a broken
 # convolution point elsewhere.
 MIN_COSINE = 0.9
@@ -79,6 +85,7 @@ def _fingerprint(key: str, shape: tuple[int, ...]) -> str:
         platform.node(),
         torch.get_num_threads(),
         torch.__version__,
+        CANDIDATES,
     )
     return hashlib.blake2b(repr((machine, key, shape)).encode(), digest_size=12).hexdigest()
 

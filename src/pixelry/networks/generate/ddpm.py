@@ -24,8 +24,8 @@ SOURCE = "Ho et al. 2020, Denoising Diffusion Probabilistic Models; Karras et al
 FAMILY = "diffusion"
 RECIPES = {
     "generate": Recipe(
-        lr=3e-3, momentum=0.9, beta2=0.99, weight_decay=0.0, batch=64, epochs=30, warmup=0.05, ema=0.05, clip=1.0,
-        augment="none",
+        optimizer="muon", lr=6e-3, momentum=0.9, beta2=0.99, weight_decay=0.0, batch=64, epochs=30, warmup=0.05,
+        ema=0.05, clip=1.0, augment="none",
     ),
 }  # fmt: skip
 
