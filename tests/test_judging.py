@@ -185,11 +185,23 @@ def test_a_film_shows_the_way_from_noise(diffusion: Path, here: Path) -> None:
     px.generate(diffusion, count=2, animate=True, out=here / "made", progress=False)
     with PILImage.open(here / "made/way.gif") as film:
         assert film.n_frames >= 3
+        frames = film.n_frames
+        film.seek(frames - 1)
+        made = np.asarray(film.convert("L"))
     assert read_image(here / "made/way.png").ndim >= 2
+    with PILImage.open(here / "made/noise.gif") as film:
+        assert abs(film.n_frames - frames) <= 1  # a film leaves out what looks like the frame before
+        first = np.asarray(film.convert("L"))
+        film.seek(film.n_frames - 1)
+        last = np.asarray(film.convert("L"))
+    # From the pictures that were made, to noise; the first frame already has the least noise of drawing.
+    assert np.corrcoef(first.ravel(), made.ravel())[0, 1] > 0.9
+    assert abs(np.corrcoef(last.ravel(), made.ravel())[0, 1]) < 0.75  # the sheet around them stays
     gan = px.train("generate", "digits", network="dcgan", steps=2, settings={"width": 8}, **FAST)
     px.generate(gan, count=2, animate=True, out=here / "walk", progress=False)
     with PILImage.open(here / "walk/way.gif") as film:
         assert film.n_frames > 10
+    assert not (here / "walk/noise.gif").exists()
     with pytest.raises(UsageError, match="dcgan has no --steps and no --guidance: these are for diffusion models"):
         px.generate(gan, count=2, steps=5, guidance=2.0, out=here / "none", progress=False)
     logistic = px.train("generate", "digits", network="logistic", steps=2, **FAST)

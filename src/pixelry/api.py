@@ -274,7 +274,7 @@ def evaluate(
     """Evaluate a model on a split of a data set.
 
     Args:
-        model: A model file, a run's folder, or a `Model`.
+        model: A model file, a run's folder, a `Model`, or a .json file of COCO results, of whatever program.
         data: A built-in name, a path, or data in memory.
         split: "train", "val" or "test"; by default test where there is one, else val.
         test: A second source that is the test split.
@@ -291,16 +291,23 @@ def evaluate(
         UsageError: A setting is unknown or out of range, or does not go with the model.
     """
     from pixelry.api_generate import progress_bar
+    from pixelry.api_predict import evaluate_results
     from pixelry.model import load_model
     from pixelry.runs import make_folder
 
-    loaded = load_model(model)
+    results = isinstance(model, str | Path) and Path(model).suffix == ".json"
+    loaded = None if results else load_model(model)
     folder = make_folder(out) if out is not None else None
-    with progress_bar(count, show=progress and loaded.card.task == "generate") as on_progress:
-        report = loaded.evaluate(
-            data, split=split, test=test, format=format, settings=settings, features=features, count=count,
-            on_progress=on_progress,
-        )  # fmt: skip
+    if loaded is None and (settings or features is not None):
+        raise UsageError("settings and features are for models; boxes in a file are judged as they are")
+    if loaded is None:
+        report = evaluate_results(Path(model), read_dataset(data, test=test, format=format), split)
+    else:
+        with progress_bar(count, show=progress and loaded.card.task == "generate") as on_progress:
+            report = loaded.evaluate(
+                data, split=split, test=test, format=format, settings=settings, features=features, count=count,
+                on_progress=on_progress,
+            )  # fmt: skip
     if folder is not None:
         report.save(folder / "index.html")
         report.save(folder / "report.json")
@@ -312,32 +319,41 @@ def predict(
     inputs: Any,
     *,
     out: str | Path | None = None,
+    confidence: float | None = None,
+    overlap: float | None = None,
+    only: Sequence[str] | None = None,
+    tile: int | None = None,
     batch: int | None = None,
     skip_errors: bool = False,
+    progress: bool = True,
 ) -> Result | Results:
-    """Predict for images, folders and patterns.
+    """Predict for images, folders, patterns, videos and cameras.
 
     Args:
         model: A model file, a run's folder, or a `Model`.
-        inputs: Image files, folders or quoted patterns such as 'more/*.png'; in Python also arrays and tensors.
-        out: A new or empty folder: predictions.csv, predictions.jsonl and a sheet of the first pictures.
+        inputs: Image files, folders or quoted patterns such as 'more/*.png'; video files, a stream's address, or 0 for
+            the first camera; in Python also arrays and tensors.
+        out: A new or empty folder: predictions.csv, predictions.jsonl and a sheet of the first pictures; of a video its
+            frames drawn, and a JSON line for each.
+        confidence: Of a detector: least score of the boxes that are shown, from 0 to 1.
+        overlap: Of a detector: of two boxes of a class with a larger intersection over union the surer stays.
+        only: Of a detector: the classes that are shown, such as cat,dog.
+        tile: Of a detector: side in pixels of the tiles by which larger pictures are seen, so that small objects keep
+            their pixels.
         batch: Images at once.
         skip_errors: Go on when an image cannot be read, and name it at the end.
+        progress: Show progress of videos on stderr.
 
     Raises:
-        ImageError: An image cannot be read.
+        ImageError: An image or video cannot be read.
+        UsageError: An option is out of range, or does not go with the model.
     """
-    from pixelry.model import load_model
-    from pixelry.predictions import save_predictions
-    from pixelry.runs import make_folder
-    from pixelry.types import Results
+    from pixelry.api_predict import predict_all
 
-    loaded = load_model(model)
-    folder = make_folder(out) if out is not None else None
-    found = loaded.predict(inputs, batch=batch, skip_errors=skip_errors)
-    if folder is not None:
-        save_predictions(found if isinstance(found, Results) else Results([found]), folder)
-    return found
+    settings = {"confidence": confidence, "overlap": overlap, "only": only}
+    return predict_all(
+        model, inputs, out=out, settings=settings, tile=tile, batch=batch, skip_errors=skip_errors, progress=progress
+    )
 
 
 def list_networks(task: str | None = None) -> list[dict[str, Any]]:

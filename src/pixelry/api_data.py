@@ -1,4 +1,4 @@
-"""The verbs of `pixelry data`: list, show, check."""
+"""The verbs of `pixelry data`: list, show, check, convert."""
 
 from __future__ import annotations
 
@@ -61,7 +61,14 @@ def show_data(
 
 
 def _counts(dataset: Dataset, name: str) -> dict[str, Any]:
+    """Return how many images a split has, of each class if they have classes; of detection data how many boxes."""
+    import torch
+
     split = dataset[name]
+    if "boxes" in split.targets:
+        labels = torch.cat([torch.empty(0, dtype=torch.int64), *split.targets["labels"]])
+        per_class = {kind: int((labels == k).sum()) for k, kind in enumerate(dataset.classes)}
+        return {"images": len(split), "boxes": len(labels), "per_class": per_class}
     if "label" not in split.targets:
         return {"images": len(split), "per_class": {}}
     counts = split.labels.bincount(minlength=len(dataset.classes)).tolist()
@@ -95,3 +102,51 @@ def check_data(
     if out is not None and report.sheet is not None:
         write_image(Path(out), report.sheet)
     return report
+
+
+def convert_data(
+    data: Any,
+    out: str | Path,
+    *,
+    to: str,
+    test: Any = None,
+    format: str | None = None,
+) -> dict[str, Any]:
+    """Write data for detection in another format: images are copied, annotations written anew.
+
+    What the format cannot hold is said in the notes; all else comes back as it was when the result is read.
+
+    Args:
+        data: A path, or data in memory, with boxes.
+        out: A new or empty folder for the result.
+        to: The new format: coco, csv, voc or yolo.
+        test: A second source that is the test split.
+        format: The data's format, where it is not to be recognised.
+
+    Returns:
+        Folder, format, one line that describes the result, classes, the number of images and boxes of each split, and
+        notes.
+
+    Raises:
+        DataError: The data cannot be read, or has no boxes.
+        ImageError: An image's size cannot be read.
+        UsageError: There is no such format to write.
+        ExistsError: `out` exists and is not empty.
+    """
+    from pixelry.data.convert import plan_conversion
+    from pixelry.runs import make_folder
+
+    conversion = plan_conversion(read_dataset(data, test=test, format=format), to)
+    folder = make_folder(out)
+    conversion.write(folder)
+    return {
+        "folder": str(folder),
+        "format": to,
+        "description": conversion.describe(),
+        "classes": list(conversion.dataset.classes),
+        "splits": {
+            name: {"images": len(items), "boxes": sum(len(item.boxes) for item in items)}
+            for name, items in conversion.splits.items()
+        },
+        "notes": list(conversion.notes),
+    }

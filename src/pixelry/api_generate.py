@@ -42,7 +42,7 @@ def generate(
         seed: Of the pictures.
         start: Number of the first picture, to go on where an earlier run of the same seed ended.
         animate: Also write way.png and way.gif: from noise to the first pictures of a diffusion model, from picture to
-            picture of a DCGAN.
+            picture of a DCGAN; and of the former noise.png and noise.gif, the forward process from these pictures.
         out: A new or empty folder: a PNG file each, images.jsonl and a sheet; by default the next free one under
             runs/.
         progress: Show progress on stderr.
@@ -58,7 +58,7 @@ def generate(
     from pixelry.model import load_model
     from pixelry.predictions import save_generated, save_way
     from pixelry.runs import make_folder, next_folder
-    from pixelry.way import check_way, way_to_pictures
+    from pixelry.way import check_way, ways
 
     loaded = load_model(model)
     settings = _given(loaded, steps=steps, guidance=guidance, sampler=sampler)
@@ -70,7 +70,8 @@ def generate(
             check_way(loaded)
         folder = make_folder(out) if out is not None else next_folder(None, f"generate-{loaded.card.network}")
         if animate:
-            save_way(way_to_pictures(loaded, label=label, seed=seed, start=start, settings=settings), folder)
+            for name, way in ways(loaded, label=label, seed=seed, start=start, settings=settings).items():
+                save_way(way, folder, name)
         return save_generated(pictures, folder, drawing)
 
 

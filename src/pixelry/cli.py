@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Look at data sets: list, show, check.", no_args_is_help=True)
+data_app = typer.Typer(help="Look at data sets and convert them: list, show, check, convert.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 pixels_app = typer.Typer(help="Read and change image files: info, convert, resize, ...", no_args_is_help=True)
 app.add_typer(pixels_app, name="pixels")
@@ -132,9 +132,11 @@ def _evaluate(report: Any, as_json: bool) -> None:
 def _predict(found: Any, as_json: bool) -> None:
     if as_json:
         failed = [{"name": name, "error": message} for name, message in found.failed]
-        print_json({"predictions": [result.to_dict() for result in found], "failed": failed})
+        videos = [video.to_dict() for video in found.videos]
+        predictions = [result.to_dict() for result in found]
+        print_json({"predictions": predictions, "failed": failed, **({"videos": videos} if videos else {})})
     else:
-        for result in found:
+        for result in (*found, *found.videos):
             print(result)
     for name, message in found.failed:
         print(f"skipped: {message if name in message else f'{name}: {message}'}", file=sys.stderr)
@@ -188,7 +190,8 @@ def _show_data(facts: dict[str, Any], as_json: bool) -> None:
         return
     print(facts["description"])
     for name, counts in facts["splits"].items():
-        print(f"  {name}: {counts['images']:,} images, {counts['per_class']}")
+        boxes = f"{counts['boxes']:,} boxes, " if "boxes" in counts else ""
+        print(f"  {name}: {counts['images']:,} images, {boxes}{counts['per_class']}")
     for note in facts["notes"]:
         print(f"  {note}")
     if facts["sheet"]:
@@ -203,6 +206,16 @@ def _check_data(report: Any, as_json: bool) -> None:
         print(report.summary())
     if report.errors:
         sys.exit(1)
+
+
+@_verb("convert", api_data.convert_data, home=data_app, options=("to",))
+def _convert_data(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+        return
+    print(f"{facts['description']}, in {facts['folder']}")
+    for note in facts["notes"]:
+        print(f"  {note}")
 
 
 @_verb("tour", api.take_tour)

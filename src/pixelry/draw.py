@@ -20,6 +20,7 @@ QUIET = "#8b949e"
 ACCENT = "#0b6e99"
 # Okabe and Ito 2008: told apart by readers with any colour vision.
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#000000")
+LIGHT = ("#e69f00", "#56b4e9", "#f0e442")
 DPI = 110
 
 
@@ -42,6 +43,39 @@ def to_png(content: Figure | NDArray[Any]) -> bytes:
     else:
         PILImage.fromarray(content).save(buffer, format="png", optimize=True)
     return buffer.getvalue()
+
+
+def draw_boxes(
+    image: NDArray[np.uint8], xyxy: NDArray[Any], labels: NDArray[Any], texts: Sequence[str] = ()
+) -> NDArray[np.uint8]:
+    """Draw boxes over an image.
+
+    Args:
+        image: (H, W) or (H, W, C) uint8.
+        xyxy: (N, 4) left, top, right, bottom in pixels.
+        labels: (N,) class indices, which choose the colours.
+        texts: What to write on each box; () for nothing.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    page = PILImage.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image).convert("RGB")
+    pen = ImageDraw.Draw(page)
+    longest = max(page.size)
+    width, font = max(1, round(longest / 320)), ImageFont.load_default(max(9, round(longest / 50)))
+    # The surest come first and are drawn last, on top of the others.
+    for i in reversed(range(len(xyxy))):
+        color = COLORS[int(labels[i]) % len(COLORS)]
+        left, top, right, bottom = (float(v) for v in xyxy[i])
+        pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=color, width=width)
+        if texts:
+            _, _, wide, high = font.getbbox(texts[i])
+            # Above the box where there is room, else just inside.
+            y = top - high - 2 if top >= high + 2 else top + width
+            x = max(0.0, min(left, page.width - wide - 4))
+            pen.rectangle((x, y, x + wide + 4, y + high + 2), fill=color)
+            pen.text((x + 2, y), texts[i], fill="black" if color in LIGHT else "white", font=font)
+    return np.array(page)
 
 
 def confusion_figure(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:

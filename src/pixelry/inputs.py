@@ -57,6 +57,11 @@ def gather(inputs: Any) -> tuple[Iterable[Input], bool]:
     return several, _is_single(inputs)
 
 
+def has_images(item: str | Path) -> bool:
+    """Return whether there are images in a folder, or that a pattern matches."""
+    return bool(image_files(item))
+
+
 def _many(inputs: Iterable[Any]) -> Iterator[Input]:
     number = 0
     for item in inputs:

@@ -70,7 +70,14 @@ class Model:
         self.network.to(device)
         return self
 
-    def predict(self, inputs: Any, *, batch: int | None = None, skip_errors: bool = False) -> Result | Results:
+    def predict(
+        self,
+        inputs: Any,
+        *,
+        batch: int | None = None,
+        skip_errors: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Result | Results:
         """Predict for images of any size and kind.
 
         Args:
@@ -79,15 +86,17 @@ class Model:
                 (N, H, W) or (N, H, W, C), a tensor (N, C, H, W), a list of any of these.
             batch: Images at once; by default as many as two million pixels.
             skip_errors: Go on when an image cannot be read; `failed` of the results names it.
+            settings: Options of the task, where they are not the model's own, such as confidence=0.5.
 
         Returns:
             One result for one image, else `Results` in the order of the input.
 
         Raises:
             ImageError: An image cannot be read; it is named.
-            UsageError: Nothing was given, or it is of no known kind.
+            UsageError: Nothing was given, or it is of no known kind; a setting is unknown or out of range.
         """
         gathered, single = gather(inputs)
+        task = self.task.with_settings(settings) if settings else self.task
         results = Results()
         pending: list[tuple[Tensor, Input]] = []
         for item in gathered:
@@ -101,10 +110,10 @@ class Model:
             # Images of another size begin a batch of their own.
             full = batch or eval_batch((pixels.shape[-2], pixels.shape[-1]))
             if pending and (len(pending) >= full or pending[0][0].shape != pixels.shape):
-                results.extend(self._predict_batch(pending))
+                results.extend(self._predict_batch(task, pending))
                 pending = []
             pending.append((pixels, item))
-        results.extend(self._predict_batch(pending) if pending else [])
+        results.extend(self._predict_batch(task, pending) if pending else [])
         return results[0] if single and results else results
 
     def _to_input(self, item: Input) -> Tensor:
@@ -112,10 +121,11 @@ class Model:
         check_side(self.network, pixels)
         return pixels
 
-    def _predict_batch(self, pending: list[tuple[Tensor, Input]]) -> Sequence[Result]:
+    def _predict_batch(self, task: Task, pending: list[tuple[Tensor, Input]]) -> Sequence[Result]:
         batch = {"image": torch.stack([pixels for pixels, _ in pending])}
-        output = run_network(self.network, self.task, batch, memory_format=torch.channels_last)
-        return self.task.decode(output, [item.source for _, item in pending], [item.name for _, item in pending])
+        output = run_network(self.network, task, batch, memory_format=torch.channels_last)
+        sources, names = [item.source for _, item in pending], [item.name for _, item in pending]
+        return task.decode(output, sources, names, size=self.card.size)
 
     def generate(
         self,

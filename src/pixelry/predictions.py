@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
+from pixelry.boxes import Boxes
 from pixelry.draw import draw_samples
 from pixelry.errors import PixelryError
 from pixelry.pixels import contact_sheet, write_image
@@ -24,6 +25,7 @@ SHEET_IMAGES = 64
 SHEET_PAIRS = 12
 SHEET_SAMPLES = 100
 PAIR_CELL = 640
+BOX_COLUMNS = ("name", "label", "score", "left", "top", "right", "bottom")
 KEPT = 1000
 FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
 
@@ -31,9 +33,9 @@ FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
 def save_predictions(results: Results, folder: Path) -> None:
     """Write what a model said of images.
 
-    `predictions.jsonl` has a line for each; `predictions.csv` the labels, where they are labels; what is a picture
-    is a file of its own, named after the one that was given; `sheet.png` shows the first, and `failed.csv` names the
-    images that could not be read.
+    `predictions.jsonl` has a line for each; `predictions.csv` the labels, or a line for each box, which `coco.json` has
+    as COCO results; what is a picture, or boxes drawn over one, is a file of its own, named after the one that was
+    given; `sheet.png` shows the first, and `failed.csv` names the images that could not be read.
     """
     try:
         files = _save_pictures(results, folder)
@@ -41,6 +43,11 @@ def save_predictions(results: Results, folder: Path) -> None:
         labels = [(r.name, r.label, f"{r.score:.6f}") for r in results if isinstance(r, Labels)]
         if labels:
             _write_csv(folder / "predictions.csv", ("name", "label", "score"), labels)
+        found = [r for r in results if isinstance(r, Boxes)]
+        if found:
+            _write_csv(folder / "predictions.csv", BOX_COLUMNS, [row for boxes in found for row in _box_rows(boxes)])
+            entries = [entry for boxes in found for entry in boxes.to_coco()]
+            (folder / "coco.json").write_text(json.dumps(entries), encoding="utf-8")
         if results.failed:
             _write_csv(folder / "failed.csv", ("name", "error"), results.failed)
     except OSError as error:
@@ -79,15 +86,19 @@ def save_generated(pictures: Iterable[Any], folder: Path, settings: Mapping[str,
     return first
 
 
-def save_way(way: Way, folder: Path) -> None:
-    """Write the way to pictures: `way.gif` as a film, `way.png` as a strip of some of its frames."""
+def save_way(way: Way, folder: Path, name: str = "way") -> None:
+    """Write a way: `way.gif` as a film, `way.png` as a strip of some of its frames, or under another name."""
     frames = [contact_sheet([row[i] for row in way], columns=len(way)) for i in range(len(way[0]))]
     films = [PILImage.fromarray(frame) for frame in frames]
     # The last frame stays, so that the pictures can be looked at.
     films[0].save(
-        folder / "way.gif", save_all=True, append_images=films[1:], loop=0, duration=[FRAME] * (len(films) - 1) + [STAY]
+        folder / f"{name}.gif",
+        save_all=True,
+        append_images=films[1:],
+        loop=0,
+        duration=[FRAME] * (len(films) - 1) + [STAY],
     )
-    write_image(folder / "way.png", way_strip(way))
+    write_image(folder / f"{name}.png", way_strip(way))
 
 
 def _save_pictures(results: Results, folder: Path) -> list[str | None]:
@@ -96,12 +107,21 @@ def _save_pictures(results: Results, folder: Path) -> list[str | None]:
     return [None if isinstance(result, Labels) else _save_picture(result, folder, taken) for result in results]
 
 
-def _save_picture(result: Restored | Generated, folder: Path, taken: set[str]) -> str:
+def _box_rows(boxes: Boxes) -> list[tuple[str, ...]]:
+    return [
+        (boxes.name, label, f"{score:.6f}", *(f"{value:.2f}" for value in box))
+        for label, score, box in zip(boxes.names, boxes.scores, boxes.xyxy, strict=True)
+    ]
+
+
+def _save_picture(result: Boxes | Restored | Generated, folder: Path, taken: set[str]) -> str:
     """Write a picture under a name that no other has, which is added to those that are taken; return the name."""
     # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
-    name = Path(result.name).stem if isinstance(result, Restored) else result.name
+    name = result.name if isinstance(result, Generated) else Path(result.name).stem
     stem = re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name))
-    file = next(name for name in _names(stem, _suffix(result.image)) if name not in taken)
+    # Boxes over a photograph are to be looked at: no pixel of theirs is worth the size of a PNG.
+    suffix = ".jpg" if isinstance(result, Boxes) else _suffix(result.image)
+    file = next(name for name in _names(stem, suffix) if name not in taken)
     taken.add(file)
     result.save(folder / file)
     return file
@@ -122,7 +142,7 @@ def _sheet(results: Results) -> NDArray[np.uint8]:
     if labelled:
         labels = [f"{result.label} {result.score:.0%}" for result in labelled]
         return contact_sheet([result.image for result in labelled], labels=labels)
-    pairs = [result for result in results[:SHEET_PAIRS] if isinstance(result, Restored | Generated)]
+    pairs = [result for result in results[:SHEET_PAIRS] if isinstance(result, Boxes | Restored | Generated)]
     names = [Path(pair.name).name for pair in pairs]
     return contact_sheet([pair.draw() for pair in pairs], labels=names, columns=min(2, len(pairs)), cell=PAIR_CELL)
 

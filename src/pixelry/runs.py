@@ -237,9 +237,10 @@ def execute(
     say = console.print if console else lambda *args, **kwargs: None
     digests = {name: split.digest() for name, split in dataset.splits.items()}
     dataset = dataset.with_val(config.data.val_fraction)
-    for note in dataset.notes:
+    kind = plugins.task_for(config.task, config.network)
+    for note in (*dataset.notes, *kind.notes(dataset)):
         say(f"data: {note}", highlight=False)
-    task: Task = plugins.task_for(config.task, config.network).from_dataset(dataset, **config.recipe.options)
+    task: Task = kind.from_dataset(dataset, **config.recipe.options)
     channels, size = input_form(config.data, dataset, config.weights, task)
     train = task.fit_split(dataset["train"], size=size, channels=channels, training=True)
     val = task.fit_split(dataset["val"], size=size, channels=channels) if "val" in dataset.splits else None

@@ -6,7 +6,7 @@ Shapes are checked on creation, so that a result that exists is a result that ho
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+from pixelry.boxes import Boxes
 from pixelry.errors import ExistsError, UsageError
 
 
@@ -87,7 +88,7 @@ class Labels:
         Raises:
             ExistsError: The file exists and `overwrite` is off.
         """
-        _save(path, self.draw, self.to_dict(), overwrite)
+        save_result(path, self.draw, self.to_dict(), overwrite)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.label} ({self.score:.1%})"
@@ -111,7 +112,7 @@ class _Picture:
         Raises:
             ExistsError: The file exists and `overwrite` is off.
         """
-        _save(path, lambda: self.image, self.to_dict(), overwrite)
+        save_result(path, lambda: self.image, self.to_dict(), overwrite)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.image, dtype=dtype) if copy else np.asarray(self.image, dtype=dtype)
@@ -215,7 +216,8 @@ def _side_by_side(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8
     return np.concatenate([to_uint8(before), gap, to_uint8(after)], axis=1)
 
 
-def _save(path: str | Path, picture: Callable[[], NDArray[Any]], facts: dict[str, Any], overwrite: bool) -> None:
+def save_result(path: str | Path, picture: Callable[[], NDArray[Any]], facts: dict[str, Any], overwrite: bool) -> None:
+    """Write a result: `.json` its facts, any other suffix its picture; raises ExistsError."""
     path = Path(path)
     if path.suffix.lower() != ".json":
         from pixelry.pixels import write_image
@@ -227,7 +229,7 @@ def _save(path: str | Path, picture: Callable[[], NDArray[Any]], facts: dict[str
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-Result = Labels | Restored | Generated
+Result = Labels | Boxes | Restored | Generated
 
 
 class Results(list[Result]):
@@ -237,10 +239,12 @@ class Results(list[Result]):
         failed: (name, message) of each image that could not be read and was skipped because that was asked for.
         folder: Where they were written, if they were.
         total: How many there are in the folder, where these are only the first of them.
+        videos: What came of each video, whose frames' results are in the folder only.
     """
 
     folder: Path | None = None
     total: int | None = None
+    videos: Sequence[Any] = ()
 
     def __init__(self, results: Iterable[Result] = (), failed: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(results)

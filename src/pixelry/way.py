@@ -57,6 +57,25 @@ def way_to_pictures(
     return [[frame[i] for frame in frames] for i in range(PICTURES)]
 
 
+def ways(
+    model: Model,
+    *,
+    label: str | None = None,
+    seed: int = 0,
+    start: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Way]:
+    """Return the ways to and from the first eight pictures of a seed by name: "way", and of a diffusion model "noise".
+
+    The arguments are those of `way_to_pictures`.
+    """
+    way = way_to_pictures(model, label=label, seed=seed, start=start, settings=settings)
+    if not isinstance(model.task, Diffusion):
+        return {"way": way}
+    last = torch.stack([torch.from_numpy(np.atleast_3d(row[-1]).copy()).movedim(-1, 0) for row in way])
+    return {"way": way, "noise": way_to_noise(model, last, steps=len(way[0]) - 1)}
+
+
 def check_way(model: Model) -> None:
     """Raise UsageError unless a model has a way to show."""
     if not isinstance(model.task, Diffusion | Adversarial):

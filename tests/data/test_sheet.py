@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from pixelry.api_data import show_data
 from pixelry.data.builtin import digits
 from pixelry.data.dataset import Dataset, FileImages, Split
+from pixelry.data.shapes import CLASSES, render_shapes
 from pixelry.data.sheet import dataset_sheet
+from pixelry.draw import COLORS as PENS
 from pixelry.errors import ImageError, UsageError
 
 COLORS = torch.tensor([[200, 30, 30], [30, 160, 60], [40, 60, 200]], dtype=torch.uint8)
@@ -73,6 +76,64 @@ def test_sizes_of_all_kinds():
     images = FileImages([encode_image(image, format="PNG") for image in encoded])
     sheet = dataset_sheet(Dataset("sizes", {"train": Split(images)}), per_class=3)
     assert sheet.shape == (112 + 16, 3 * 120 + 8, 3)
+
+
+def boxed(boxes: list[list[list[float]]], labels: list[list[int]], names: tuple[str, ...] = NAMES) -> Dataset:
+    """White pictures of 96 x 64 with boxes."""
+    targets = {
+        "boxes": [torch.tensor(mine, dtype=torch.float32).reshape(-1, 4) for mine in boxes],
+        "labels": [torch.tensor(mine, dtype=torch.int64) for mine in labels],
+        "crowd": [torch.zeros(len(mine), dtype=torch.bool) for mine in labels],
+    }
+    images = torch.full((len(boxes), 3, 64, 96), 255, dtype=torch.uint8)
+    return Dataset("boxed", {"train": Split(images, targets)}, names)
+
+
+def pen(label: int) -> torch.Tensor:
+    color = PENS[label].removeprefix("#")
+    return torch.tensor([int(color[i : i + 2], 16) for i in (0, 2, 4)], dtype=torch.uint8)
+
+
+def test_boxes_are_drawn_where_they_are():
+    sheet = dataset_sheet(boxed([[[30, 20, 66, 50]]], [[0]], ("thing",)), per_class=1)
+    # A cell of 192 pixels, in which the picture is twice as large; the margin has the name.
+    assert sheet.shape[0] == 128 + 16
+    left = sheet.shape[1] - 192 - 8
+    rows, columns = pixels_of(sheet, pen(0)).nonzero()
+    edge = columns[rows == rows.max()]
+    assert (edge.min() - left, edge.max() - left, rows.max() - 8) == (60, 131, 99)
+
+
+def test_a_row_has_pictures_that_contain_the_class():
+    box = [30.0, 30, 66, 50]
+    sheet = dataset_sheet(
+        boxed([[box], [box, [5, 5, 20, 20]], [[40, 5, 60, 20]], []], [[0], [0, 2], [2], []]), per_class=4
+    )
+    row = sheet.shape[0] // 3
+    drawn = [[pixels_of(part, pen(label)).any() for label in range(3)] for part in np.split(sheet[: 3 * row], 3)]
+    # Red with what else is in its pictures; no green anywhere; blue with what else is in its own.
+    assert drawn == [[True, False, True], [False, False, False], [True, False, True]]
+
+
+def test_faulty_boxes_can_be_looked_at():
+    faults = [[float("nan"), 0, 9, 9], [50, 50, 20, 20], [-50, -9, 1e12, 200], [5, 5, 9, 9]]
+    for names in (NAMES, ()):
+        sheet = dataset_sheet(boxed([faults, []], [[0, 1, 2, 7], []], names), per_class=2)
+        assert sheet.shape[2] == 3
+    # No class has a picture: a row for each all the same.
+    assert dataset_sheet(boxed([[], []], [[], []]), per_class=2).shape[0] == 3 * (64 + 16)
+
+
+def test_counts_of_boxes(tmp_path):
+    data = boxed([[[1, 1, 9, 9], [5, 5, 20, 20]], [[1, 1, 9, 9]], []], [[0, 2], [0], []])
+    facts = show_data(data, out=tmp_path / "sheet.png")
+    assert facts["splits"] == {"train": {"images": 3, "boxes": 3, "per_class": {"red": 2, "green": 0, "blue": 1}}}
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_scenes_have_a_row_for_each_class():
+    data = Dataset("scenes", {"train": render_shapes(30)}, CLASSES)
+    assert dataset_sheet(data, per_class=3).shape[0] == 6 * (192 + 16)
 
 
 def test_errors():

@@ -87,7 +87,7 @@ def test_temperature_stays_finite_where_every_answer_is_right() -> None:
     task = Classify(("a", "b"))
     evaluator = filled(task, 4 * torch.eye(2).repeat(20, 1), torch.tensor([0, 1] * 20))
     calibrated = task.calibrated(evaluator)  # type: ignore[arg-type]
-    scores = calibrated.decode(torch.tensor([[4.0, 0.0]]), [np.zeros((2, 2))], ["x"])[0].scores
+    scores = calibrated.decode(torch.tensor([[4.0, 0.0]]), [np.zeros((2, 2))], ["x"], size=(2, 2))[0].scores
     assert 0.95 < scores.max() < 0.999
 
 

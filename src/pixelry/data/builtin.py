@@ -1,4 +1,4 @@
-"""Data sets that come with the libraries Pixelry stands on: nothing is downloaded."""
+"""Data sets that come with the libraries Pixelry stands on, or are rendered: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pixelry.data.dataset import Dataset, FileImages, Split
+from pixelry.data.shapes import shapes
 
 PHOTOS = {
     "train": (
@@ -62,5 +63,10 @@ BUILT_IN = {
     ),
     "photos": BuiltIn(
         photos, "photographs without labels, 9 + 3, grey and colour: ships with scikit-image, nothing is downloaded"
+    ),
+    "shapes": BuiltIn(
+        shapes,
+        "circles, squares, triangles, stars, rings and crosses with boxes, masks and captions, 128x128 in colour, "
+        "2,000 + 200 + 500: rendered in some seconds, nothing is downloaded",
     ),
 }

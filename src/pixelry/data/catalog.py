@@ -201,6 +201,8 @@ def _with_test(dataset: Dataset, other: Dataset) -> Dataset:
     targets = dict(held.targets)
     if "label" in targets:
         targets["label"] = position[held.labels]
+    if "labels" in targets:
+        targets["labels"] = [position[labels] for labels in targets["labels"]]
     names = [held.name(i) for i in range(len(held))]
     return replace(dataset, splits={**dataset.splits, "test": Split(held.images, targets, names)})
 

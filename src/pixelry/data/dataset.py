@@ -189,7 +189,10 @@ class Split:
                     hasher.update(values.digest(i))
             else:
                 for i in range(len(values)):
-                    hasher.update(np.asarray(values[i]).tobytes())
+                    value = np.asarray(values[i])
+                    # With shapes: a box that moves from one image to the next is another content.
+                    hasher.update(f"{value.dtype.str}{value.shape}".encode())
+                    hasher.update(value.tobytes())
         return hasher.hexdigest()
 
 

@@ -10,8 +10,8 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from pixelry.data.dataset import Dataset
-from pixelry.draw import INK
+from pixelry.data.dataset import Dataset, Split
+from pixelry.draw import INK, draw_boxes
 from pixelry.errors import UsageError
 from pixelry.pixels import contact_sheet
 
@@ -19,6 +19,8 @@ Picture = NDArray[np.uint8]
 
 MOST_CLASSES = 20
 SMALLEST_CELL, LARGEST_CELL = 64, 112
+# Room for boxes and their names.
+BOXES_CELL = 192
 LARGEST_MARGIN = 160
 FONT_SIZE = 14
 
@@ -27,7 +29,8 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
     """Draw pictures of a split: a row for each class, with its name and number of images before it.
 
     Of more than 20 classes, 20 are drawn by lot. A class without images has an empty row. Of data without labels
-    `per_class` rows of any pictures are drawn.
+    `per_class` rows of any pictures are drawn. Of detection data a row has pictures that contain the class, larger,
+    with their boxes; those of the class carry its name.
 
     Args:
         dataset: The data.
@@ -49,16 +52,51 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
         raise UsageError(f"split '{split}' of {dataset.name} has no images to show")
     generator = np.random.default_rng(seed)
     rows = []
-    if "label" in part.targets:
-        labels = part.labels.numpy()
-        for k in np.sort(generator.permutation(len(dataset.classes))[:MOST_CLASSES]):
-            members = np.flatnonzero(labels == k)
+    if (of_class := _members(dataset, part)) is not None:
+        for k in np.sort(generator.permutation(len(dataset.classes))[:MOST_CLASSES]).tolist():
+            count, members = of_class[k]
             chosen = generator.permutation(members)[:per_class]
-            rows.append((f"{dataset.classes[k]}\n{len(members):,}", chosen))
+            rows.append((f"{dataset.classes[k]}\n{count}", [_picture(dataset, part, int(i), k) for i in chosen]))
     else:
-        drawn = generator.permutation(len(part))[: per_class**2]
+        drawn = [_picture(dataset, part, int(i)) for i in generator.permutation(len(part))[: per_class**2]]
         rows += [("", drawn[start : start + per_class]) for start in range(0, len(drawn), per_class)]
-    return _rows([(text, [as_picture(part.images[int(i)]) for i in chosen]) for text, chosen in rows], per_class)
+    return _rows(rows, per_class, BOXES_CELL if "boxes" in part.targets else LARGEST_CELL)
+
+
+def _members(dataset: Dataset, part: Split) -> list[tuple[str, NDArray[np.int64]]] | None:
+    """Return for each class a count to write beside it, and the images with it; None for data without classes."""
+    if "boxes" in part.targets and dataset.classes:
+        of_image = [np.asarray(labels) for labels in part.targets["labels"]]
+        at = np.repeat(np.arange(len(of_image)), [len(labels) for labels in of_image])
+        labels = np.concatenate(of_image)
+        boxes = [at[labels == k] for k in range(len(dataset.classes))]
+        return [(f"{len(found):,} {'box' if len(found) == 1 else 'boxes'}", np.unique(found)) for found in boxes]
+    if "label" in part.targets:
+        members = [np.flatnonzero(part.labels.numpy() == k) for k in range(len(dataset.classes))]
+        return [(f"{len(found):,}", found) for found in members]
+    return None
+
+
+def _picture(dataset: Dataset, part: Split, index: int, label: int | None = None) -> Picture:
+    """Return a picture; of detection data as large as its cell, with its boxes, those of one class with the name."""
+    picture = as_picture(part.images[index])
+    if "boxes" not in part.targets:
+        return picture
+    page = PILImage.fromarray(picture)
+    scale = BOXES_CELL / max(page.size)
+    size = (max(1, round(page.width * scale)), max(1, round(page.height * scale)))
+    # Tiny pictures keep their pixels visible.
+    large = np.asarray(page.resize(size, PILImage.Resampling.NEAREST if scale > 3 else PILImage.Resampling.LANCZOS))
+    xyxy = np.asarray(part.targets["boxes"][index], dtype=np.float64) * (np.array(size * 2) / np.array(page.size * 2))
+    labels = np.asarray(part.targets["labels"][index])
+    # A sheet is for looking at faulty data too.
+    drawable = np.isfinite(xyxy).all(1)
+    xyxy, labels = xyxy[drawable].clip(-BOXES_CELL, 2 * BOXES_CELL), labels[drawable]
+    if label is None:
+        return draw_boxes(large, xyxy, labels)
+    named = labels == label
+    large = draw_boxes(large, xyxy[~named], labels[~named])
+    return draw_boxes(large, xyxy[named], labels[named], [dataset.classes[label]] * int(named.sum()))
 
 
 def as_picture(pixels: Tensor) -> Picture:
@@ -67,10 +105,10 @@ def as_picture(pixels: Tensor) -> Picture:
     return picture[..., 0] if picture.shape[2] == 1 else picture
 
 
-def _rows(rows: Sequence[tuple[str, list[Picture]]], columns: int) -> Picture:
-    largest = max(max(image.shape[:2]) for _, images in rows for image in images)
+def _rows(rows: Sequence[tuple[str, list[Picture]]], columns: int, most: int) -> Picture:
+    largest = max((max(image.shape[:2]) for _, images in rows for image in images), default=1)
     # A whole multiple of a small image's side fills the cell without a rest.
-    cell = min(LARGEST_CELL, largest * -(-SMALLEST_CELL // largest))
+    cell = min(most, largest * -(-SMALLEST_CELL // largest))
     nothing = [np.full((1, 1), 255, dtype=np.uint8)]
     blocks = [(text, contact_sheet(images or nothing, columns=columns, cell=cell)) for text, images in rows]
     font = ImageFont.load_default(FONT_SIZE)

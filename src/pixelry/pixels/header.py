@@ -14,6 +14,7 @@ from pixelry.pixels.decode import FORMATS, ORIENTATION, headers_only, mode_name,
 GREY_MODES = {"1", "L", "LA", "I", "F"}
 # Orientations whose width is the file's height.
 TURNED = {5, 6, 7, 8}
+TIFF_WIDTH, TIFF_HEIGHT = 256, 257
 HEAD = 4096
 
 
@@ -60,6 +61,9 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> Header:
             form, mode = str(picture.format), mode_name(picture.mode)
             exif = picture.info.get("exif") or picture.format == "TIFF"
             turned = bool(exif) and _orientation(picture) in TURNED
+            # Some versions of Pillow turn the size of a TIFF themselves; what its tags say is the same for all.
+            tags = getattr(picture, "tag_v2", {})
+            width, height = tags.get(TIFF_WIDTH, width), tags.get(TIFF_HEIGHT, height)
     except FileNotFoundError:
         raise ImageError(f"there is no file {source!s}") from None
     except Exception:

@@ -150,6 +150,11 @@ class Task(ABC):
         """Make the task that fits a data set; raises DataError where the data lacks what the task needs."""
 
     @classmethod
+    def notes(cls, dataset: Dataset) -> tuple[str, ...]:
+        """Return what a user should know of how the task takes a data set, such as objects that it leaves out."""
+        return ()
+
+    @classmethod
     def settable(cls) -> dict[str, Any]:
         """Return the options that a user may set, with their types: all fields but the classes and what is fitted."""
         hints = get_type_hints(cls)
@@ -212,7 +217,8 @@ class Task(ABC):
         """Return what the network gets to see of a batch: the batch itself, or with noise, or with levels.
 
         Args:
-            batch: "image" (B, C, H, W) float in [0, 1], "index" (B,) where it comes from a loader, and the targets.
+            batch: "image" (B, C, H, W) float in [0, 1], "index" (B,) where it comes from a loader, the targets, and in
+                training "progress", the part of the run that is over.
             training: Draw from torch's global generator; otherwise the draw follows from "index" alone, so that an
                 evaluation is the same however its batches are cut.
         """
@@ -262,8 +268,10 @@ class Task(ABC):
         """Return pictures for a report that the network makes out of nothing, such as a generator's."""
         return ()
 
-    def decode(self, output: Tensor, sources: list[Source], names: list[str]) -> Sequence[Result]:
-        """Turn a batch of outputs into one typed result an image.
+    def decode(
+        self, output: Tensor, sources: list[Source], names: list[str], *, size: tuple[int, int]
+    ) -> Sequence[Result]:
+        """Turn a batch of outputs into one typed result an image; `size` is what `to_input` was given.
 
         Raises:
             UsageError: The task predicts nothing for an image, as a generator does not.

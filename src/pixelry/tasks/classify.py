@@ -102,7 +102,7 @@ class Classify(Task):
         evaluator.temperature = evaluator.best_temperature()
         return dataclasses.replace(self, temperature=evaluator.temperature)
 
-    def decode(self, output: Tensor, sources: list[Source], names: list[str]) -> list[Labels]:
+    def decode(self, output: Tensor, sources: list[Source], names: list[str], *, size: tuple[int, int]) -> list[Labels]:
         """Turn logits (B, K) into one `Labels` an image."""
         scores = (output.float() / self.temperature).softmax(1).cpu().numpy().astype(np.float32)
         return [

@@ -149,7 +149,9 @@ class Denoise(Task):
             raise ImageError(f"an image has 1 or 3 channels, and alpha; got {image.shape}")
         return pixels.expand(channels, -1, -1) if channels > len(pixels) else pixels
 
-    def decode(self, output: Tensor, sources: list[Source], names: list[str]) -> list[Restored]:
+    def decode(
+        self, output: Tensor, sources: list[Source], names: list[str], *, size: tuple[int, int]
+    ) -> list[Restored]:
         """Turn logits (B, C, H, W) into one restored picture an image, of the dtype that the image had."""
         restored = output.sigmoid().movedim(1, -1).cpu().numpy()
         return [

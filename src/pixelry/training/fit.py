@@ -290,7 +290,8 @@ def fit_input(network: nn.Module, task: Task, train: Split, *, seed: int = 0) ->
         images = torch.stack([train.images[int(i)] for i in chosen])
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        pixels = task.observe({"image": images.float() / 255, "index": chosen}, training=True)["image"]
+        targets = {name: values[chosen] for name, values in train.targets.items() if isinstance(values, Tensor)}
+        pixels = task.observe({"image": images.float() / 255, "index": chosen, **targets}, training=True)["image"]
         for number, layer in enumerate(layers, 1):
             layer.fit(pixels)
             if number < len(layers):

@@ -22,11 +22,26 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 CLASS_FILES = ("classes.txt", "labels.txt", "class_names.txt")
+# What the columns of a list of images may be called.
+IMAGE_KEYS = ("image", "file_name", "filename", "file", "path", "image_path")
+LABEL_KEYS = ("label", "class", "category", "class_name")
 
 
 def split_of(name: str) -> str | None:
     """Return "train", "val" or "test" for the name that someone gave a split, None if it names none."""
     return SPLIT_NAMES.get(name.lower())
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        DataError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
 
 
 def label_classes(names: Sequence[str]) -> tuple[tuple[str, ...], Tensor]:

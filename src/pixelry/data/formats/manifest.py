@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pixelry.data.dataset import Dataset, FileImages, Split
-from pixelry.data.formats._shared import label_classes, split_of
+from pixelry.data.formats._boxes import is_box_list
+from pixelry.data.formats._shared import IMAGE_KEYS, LABEL_KEYS, label_classes, read_text, split_of
 from pixelry.errors import DataError
 
 LOOKS_FOR = (
@@ -16,14 +17,13 @@ LOOKS_FOR = (
 )
 SUFFIXES = (".csv", ".jsonl", ".ndjson")
 NAMES = ("manifest", "metadata")
-IMAGE_KEYS = ("image", "file_name", "filename", "file", "path", "image_path")
-LABEL_KEYS = ("label", "class", "category", "class_name")
 Row = dict[str, str]
 
 
 def recognise(path: Path) -> bool:
-    """Return whether the path is such a file, or a folder with one by the usual name."""
-    return _file(path) is not None
+    """Return whether the path is such a file, or a folder with one by the usual name; a list of boxes is none."""
+    file = _file(path)
+    return file is not None and not is_box_list(file)
 
 
 def read(path: Path) -> Dataset:
@@ -60,11 +60,7 @@ def _file(path: Path) -> Path | None:
 
 def _rows(file: Path) -> Iterator[tuple[int, Row]]:
     """Yield (line number, values) of every line that is not empty."""
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read as UTF-8 text: {error}") from None
-    lines = text.splitlines()
+    lines = read_text(file).splitlines()
     if file.suffix.lower() == ".csv":
         reader = csv.DictReader(lines)
         for row in reader:

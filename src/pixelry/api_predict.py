@@ -1,0 +1,128 @@
+"""What predict does with images, tiles of them and videos, and evaluate with boxes that another program found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixelry.errors import UsageError
+
+if TYPE_CHECKING:
+    from pixelry.data.dataset import Dataset
+    from pixelry.model import Model
+    from pixelry.report import Report
+    from pixelry.types import Result, Results
+
+
+def predict_all(
+    model: Any,
+    inputs: Any,
+    *,
+    out: str | Path | None,
+    settings: Mapping[str, Any],
+    tile: int | None,
+    batch: int | None,
+    skip_errors: bool,
+    progress: bool,
+) -> Result | Results:
+    """Predict for images and videos; the arguments are those of `api.predict`."""
+    from pixelry.inputs import has_images
+    from pixelry.model import load_model
+    from pixelry.predictions import save_predictions
+    from pixelry.runs import make_folder
+    from pixelry.tiling import predict_tiles
+    from pixelry.types import Results
+    from pixelry.video import is_video, video_files
+
+    loaded = load_model(model)
+    given = known_settings(loaded, settings)
+    several = isinstance(inputs, list | tuple)
+    items = list(inputs) if several else [inputs]
+    videos = [video for item in items for video in ([item] if is_video(item) else video_files(item))]
+    images = [item for item in items if not is_video(item) and (not video_files(item) or has_images(item))]
+    if videos and out is None:
+        raise UsageError(f"a video has many frames: give --out FOLDER for what is found in {videos[0]}")
+    loaded.task.with_settings(given)  # what is wrong with them is said before a folder is made
+    folder = make_folder(out) if out is not None else None
+    found: Result | Results = Results()
+    if images and tile is not None:
+        found = predict_tiles(loaded, images, tile, settings=given, skip_errors=skip_errors)
+        found = found if several or len(found) != 1 else found[0]
+    elif images:
+        found = loaded.predict(images if several else images[0], batch=batch, skip_errors=skip_errors, settings=given)
+    if folder is None:
+        return found
+    results = found if isinstance(found, Results) else Results([found])
+    if images:
+        save_predictions(results, folder)
+    if videos:
+        watch_videos(loaded, videos, folder, results, given, skip_errors=skip_errors, progress=progress)
+    return results if videos else found
+
+
+def evaluate_results(path: Path, dataset: Dataset, split: str | None) -> Report:
+    """Judge boxes that another program found, as COCO results; the split is test where there is one, else val."""
+    from pixelry.report import Report
+    from pixelry.tasks.detect.results import judge_results
+
+    name = split or next(name for name in ("test", "val", "train") if name in dataset.splits)
+    findings = judge_results(path, dataset, name)
+    return Report("detect", path.name, dataset.name, name, findings, {"results": str(path)})
+
+
+def watch_videos(
+    model: Model,
+    videos: list[Any],
+    folder: Path,
+    results: Results,
+    settings: Mapping[str, Any],
+    *,
+    skip_errors: bool,
+    progress: bool,
+) -> None:
+    """Predict for videos, and add to the results what came of each."""
+    from pixelry.errors import ImageError
+    from pixelry.watching import save_watched
+
+    watched = []
+    for video in videos:
+        try:
+            with frame_counter(str(video), show=progress) as on_frame:
+                watched.append(save_watched(model, video, folder, settings=settings, on_frame=on_frame))
+        except ImageError as error:
+            if not skip_errors:
+                raise
+            results.failed.append((str(video), str(error)))
+            continue
+        if watched[-1].error and not skip_errors and "was stopped" not in watched[-1].error:
+            raise ImageError(f"{watched[-1].error}; what came before is in {watched[-1].video or folder}")
+        if watched[-1].error:
+            results.failed.append((str(video), watched[-1].error))
+    results.videos, results.folder = watched, folder
+
+
+def known_settings(model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given; raise UsageError for one that the model's task does not have."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    foreign = [f"--{name}" for name in given if name not in model.task.settable()]
+    if foreign:
+        raise UsageError(f"a model for {model.card.task} has no {' and no '.join(foreign)}: these are for detectors")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
+
+@contextmanager
+def frame_counter(name: str, *, show: bool) -> Iterator[Callable[[int, float], None]]:
+    """Show frames and frames a second; yields the function that is told."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[frames]:,} frames, {task.fields[speed]:.1f}/s"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal)) as bar:
+        task = bar.add_task(name, total=None, frames=0, speed=0.0)
+        yield lambda frames, seconds: bar.update(task, frames=frames, speed=frames / max(seconds, 1e-9))

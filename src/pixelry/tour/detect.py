@@ -1,0 +1,49 @@
+"""A stop of the tour: a detector, trained on scenes that are rendered on the spot."""
+
+from __future__ import annotations
+
+from pixelry import api
+from pixelry.boxes import Boxes
+from pixelry.data.catalog import load_dataset
+from pixelry.data.sheet import as_picture
+from pixelry.pixels import contact_sheet, write_image
+from pixelry.report import Section
+from pixelry.tasks.base import Picture
+from pixelry.tour import Stop
+
+NETWORK = "yolo_n"
+# A detector learns where and what: it wants more time than a classifier.
+PATIENCE = 45 / 12
+SHOWN = 12
+TEXT = (
+    "A detector says where things are, and what they are. This one looks once: at each place of three grids it gives a "
+    "box and a score for every class. The scenes are rendered here, each from its own number, with boxes, masks and "
+    "captions, so that there is something to train on without a download. Mean average precision (map) is COCO's: the "
+    "area under the curve of precision against recall, over ten degrees of overlap."
+)
+
+
+def visit(stop: Stop) -> list[Section]:
+    """Train a YOLO on rendered scenes, judge it, and draw what it finds in new ones."""
+    minutes = stop.seconds * PATIENCE / 60
+    data = load_dataset("shapes")
+    model = api.train("detect", data, network=NETWORK, minutes=minutes, out=stop.out / "detect", seed=stop.seed)
+    report = model.evaluate(data)
+    code = (
+        "pixelry data show shapes --out scenes.png\n"
+        f"pixelry train detect --data shapes --network {NETWORK} --minutes {minutes:.2g} --out detector\n"
+        "pixelry evaluate detector --data shapes --out report/\n"
+        "pixelry predict detector tour/scene.png --out found/"
+    )
+    scenes = [as_picture(data["test"].images[i]) for i in range(SHOWN)]
+    write_image(stop.out / "scene.png", scenes[0])
+    found = [model.predict(scene) for scene in scenes]
+    sheet = contact_sheet([one.draw() for one in found if isinstance(one, Boxes)], columns=4, cell=220)
+    write_image(stop.out / "detected.png", sheet)
+    metrics = report.metrics
+    note = (
+        f"New scenes, not chosen, with the boxes of at least 25 %. On all {metrics['images']:,.0f} test scenes: map50 "
+        f"{metrics['map50']:.3f}, map {metrics['map']:.3f}, after {model.card.training['seconds']:.0f} s of training."
+    )
+    pictures = (Picture("Found", sheet, note), *report.findings.pictures[:1])
+    return [Section("Where things are", TEXT, code, report.findings.tables, pictures)]

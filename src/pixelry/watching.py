@@ -1,0 +1,135 @@
+"""A model at work on video: each frame's result as a line of JSON, and drawn into a video of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pixelry.boxes import Boxes
+from pixelry.errors import ImageError, PixelryError
+from pixelry.model import Model
+from pixelry.pixels import to_uint8
+from pixelry.types import Labels, Restored, Result
+from pixelry.video import Frame, Video, VideoWriter
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What came of a video.
+
+    Attributes:
+        name: Of the video.
+        frames: How many were seen.
+        seconds: That took, reading and writing included.
+        found: How often each class was seen, of models that name classes.
+        video: The drawn video, None where no frame came.
+        lines: The file with a JSON line for each frame.
+        error: Why it ended early, "" if it did not.
+    """
+
+    name: str
+    frames: int
+    seconds: float
+    found: Mapping[str, int] = field(default_factory=dict)
+    video: Path | None = None
+    lines: Path | None = None
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        files = {"video": str(self.video) if self.video else None, "lines": str(self.lines) if self.lines else None}
+        facts = {"name": self.name, "frames": self.frames, "seconds": round(self.seconds, 3)}
+        return {**facts, "found": dict(self.found), **files, "error": self.error}
+
+    def __str__(self) -> str:
+        speed = self.frames / max(self.seconds, 1e-9)
+        found = ", ".join(f"{count:,} {name}" for name, count in self.found.items())
+        return f"{self.name}: {self.frames:,} frames, {speed:.1f} a second{'; ' + found if found else ''}"
+
+
+def watch(
+    model: Model, source: str | Path, *, settings: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Frame, Result]]:
+    """Yield each frame of a video with what the model says of it; memory stays the same for any length.
+
+    Args:
+        model: Any that predicts.
+        source: A file, a stream's address, or the number of a camera.
+        settings: Options of the task, where they are not the model's own.
+
+    Raises:
+        ImageError: The video cannot be opened or breaks off.
+    """
+    video = Video(source)
+    for frame in video:
+        result = model.predict(frame.image, settings=settings)
+        assert not isinstance(result, list)
+        yield frame, result
+
+
+def save_watched(
+    model: Model,
+    source: str | Path,
+    folder: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    on_frame: Callable[[int, float], None] = lambda number, seconds: None,
+) -> Watched:
+    """Predict for a video, and write `NAME.mp4`, at the video's own rate, and `NAME.jsonl`.
+
+    A camera or stream goes on until it ends or CTRL-C. What breaks off keeps what came before, and `error` says why.
+
+    Args:
+        model: Any that predicts.
+        source: A file, a stream's address, or the number of a camera.
+        folder: Where to.
+        settings: Options of the task, where they are not the model's own.
+        on_frame: Called after each frame with its number and the seconds since the beginning.
+
+    Raises:
+        ImageError: The video cannot be opened.
+        PixelryError: The files cannot be written.
+    """
+    video = Video(source)
+    stem = re.sub(r"[^\w.+-]+", "-", Path(video.name).stem) or "video"
+    path, lines = _free(folder, stem, ".mp4"), _free(folder, stem, ".jsonl")
+    start, frames, found, error = time.perf_counter(), 0, Counter[str](), ""
+    try:
+        with VideoWriter(path, video.rate) as writer, lines.open("w", encoding="utf-8") as file:
+            try:
+                for frame in video:
+                    result = model.predict(frame.image, settings=settings)
+                    assert not isinstance(result, list)
+                    facts = {**result.to_dict(), "name": video.name}
+                    line = {"frame": frame.number, "seconds": round(frame.seconds, 4), **facts}
+                    file.write(json.dumps(line) + "\n")
+                    writer.write(to_uint8(result.image) if isinstance(result, Restored) else result.draw())
+                    found.update(_names(result))
+                    frames += 1
+                    on_frame(frames, time.perf_counter() - start)
+            except ImageError as broken:
+                error = str(broken)
+            except KeyboardInterrupt:
+                error = f"{video.name} was stopped after frame {frames}"
+    except OSError as problem:
+        raise PixelryError(f"the video cannot be written to {folder}: {problem.strerror}") from None
+    seconds = time.perf_counter() - start
+    return Watched(video.name, frames, seconds, dict(found), path if frames else None, lines, error)
+
+
+def _names(result: Result) -> list[str]:
+    if isinstance(result, Boxes):
+        return result.names
+    return [result.label] if isinstance(result, Labels) else []
+
+
+def _free(folder: Path, stem: str, suffix: str) -> Path:
+    """Return a file in a folder that does not exist yet."""
+    names = (f"{stem}{suffix}", *(f"{stem}-{number}{suffix}" for number in range(2, 10_000)))
+    return next(folder / name for name in names if not (folder / name).exists())
