@@ -249,6 +249,10 @@ class Task(ABC):
     def losses(self, network: nn.Module, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Return the losses of one phase; "loss" is the one to descend, a scalar."""
 
+    def probe(self, network: nn.Module, batch: Batch, phase: str) -> Tensor:
+        """Return a scalar by whose gradient two precisions are compared: the loss, where it changes smoothly."""
+        return self.losses(network, batch, phase)["loss"]
+
     @abstractmethod
     def evaluator(self, *, sync: bool = False) -> Evaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""

@@ -35,9 +35,9 @@ CANDIDATES = (
     ("bf16-mixed", "contiguous"),
     ("bf16-mixed", "channels_last"),
 )
-# bfloat16 has 8 bits of mantissa: gradients of a deep network differ by several per cent, those of a broken
-# convolution point elsewhere.
-MIN_COSINE = 0.9
+# bfloat16 has 8 bits of mantissa: gradients of a deep network differ by several per cent (of a detector of 60 layers the
+# cosine is 0.87), those of a broken convolution point elsewhere.
+MIN_COSINE = 0.8
 MAX_LOSS_ERROR = 0.05
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -85,7 +85,7 @@ def _fingerprint(key: str, shape: tuple[int, ...]) -> str:
         platform.node(),
         torch.get_num_threads(),
         torch.__version__,
-        CANDIDATES,
+        (CANDIDATES, MIN_COSINE),
     )
     return hashlib.blake2b(repr((machine, key, shape)).encode(), digest_size=12).hexdigest()
 
@@ -129,7 +129,7 @@ class _Trial:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-                losses = [self.task.losses(self.network, self.batch, phase)["loss"] for phase in self.task.phases]
+                losses = [self.task.probe(self.network, self.batch, phase) for phase in self.task.phases]
             loss = torch.stack(losses).sum()
             loss.backward()
         self.loss = loss.detach()
