@@ -35,8 +35,8 @@ CANDIDATES = (
     ("bf16-mixed", "contiguous"),
     ("bf16-mixed", "channels_last"),
 )
-# bfloat16 has 8 bits of mantissa: gradients of a deep network differ by several per cent (of a detector of 60 layers the
-# cosine is 0.87), those of a broken convolution point elsewhere.
+# bfloat16 has 8 bits of mantissa: gradients of a deep network differ by several per cent (the cosine is 0.87 for a
+# detector of 60 layers), those of a broken convolution point elsewhere.
 MIN_COSINE = 0.8
 MAX_LOSS_ERROR = 0.05
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
