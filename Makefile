@@ -30,7 +30,8 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	@# Two workers of one thread each: most tests are too small for two threads.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 slow: setup
 	$(BIN)/pytest -m slow
