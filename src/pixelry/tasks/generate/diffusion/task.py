@@ -48,8 +48,8 @@ class Diffusion(Generate):
         sampler: "dpmpp" (DPM-Solver++ 2M), "unipc", "heun", "ddim", or "ddpm" (ancestral).
         steps: Of the sampler; each is one evaluation of the network, but two for "heun".
         largest: Noise with which drawing begins, in standard deviations of the pictures, for "edm" and "flow".
-        smallest: Noise of the last evaluation, which is taken for the picture; where a network has learnt little of the
-            finest noise, more is better.
+        smallest: Noise of the last evaluation, which is taken for the picture. None for 2 / steps, within 0.1 and
+            0.4: few steps are better spent before the finest noise, of which a network has learnt little.
         guidance: Weight of the class in drawing (Ho and Salimans 2022, with w + 1): 1 is the plain conditional model,
             more is truer to the class and less varied, and costs twice the evaluations.
         repeats: How often each step of a completion is taken (RePaint).
@@ -63,7 +63,7 @@ class Diffusion(Generate):
     sampler: samplers.Name = "dpmpp"
     steps: int = 20
     largest: float = 80.0
-    smallest: float = 0.1
+    smallest: float | None = None
     guidance: float = 1.0
     repeats: int = 5
 
@@ -80,8 +80,8 @@ class Diffusion(Generate):
             raise UsageError(f"steps is {self.steps}; expected 1 to {STEPS}")
         if not (math.isfinite(self.noise_mean) and 0 < self.noise_std < math.inf):
             raise UsageError(f"noise is {self.noise_mean}, {self.noise_std}; expected a mean, and a deviation above 0")
-        if not 0 < self.smallest < self.largest < math.inf:
-            raise UsageError(f"smallest is {self.smallest}, largest {self.largest}; expected 0 < smallest < largest")
+        if not 0 < self.finest < self.largest < math.inf:
+            raise UsageError(f"smallest is {self.finest:g}, largest {self.largest}; expected 0 < smallest < largest")
         if not 0 <= self.drop_label < 1:
             raise UsageError(f"drop_label is {self.drop_label}; it is a share, at least 0 and below 1")
         if not (0 <= self.guidance < math.inf):
@@ -90,6 +90,11 @@ class Diffusion(Generate):
             raise UsageError("guidance leads to a class, and the model has none: train one with --set conditional=true")
         if self.repeats < 1:
             raise UsageError(f"repeats is {self.repeats}; expected 1 or more")
+
+    @property
+    def finest(self) -> float:
+        """The noise of the last evaluation."""
+        return min(max(2 / self.steps, 0.1), 0.4) if self.smallest is None else self.smallest
 
     @property
     def process(self) -> Schedule:
@@ -101,7 +106,7 @@ class Diffusion(Generate):
         if self.objective == "eps":
             return Epsilon(self.process)
         kind = EDM if self.objective == "edm" else Flow
-        return kind(self.noise_mean, self.noise_std, self.largest, self.smallest)
+        return kind(self.noise_mean, self.noise_std, self.largest, self.finest)
 
     def observe(self, batch: Batch, *, training: bool) -> Batch:
         """Return the batch with the "noise", like the images, and quantiles "level" (B,) of how much there is of it."""
@@ -154,8 +159,8 @@ class Diffusion(Generate):
 
     def drawing(self) -> dict[str, Any]:
         """Return the options by which pictures are drawn."""
-        names = ("sampler", "steps", "largest", "smallest", "guidance")
-        return {name: getattr(self, name) for name in names}
+        names = ("sampler", "steps", "largest", "guidance")
+        return {**{name: getattr(self, name) for name in names}, "smallest": self.finest}
 
     def describe(self) -> str:
         """Return in words how pictures are drawn."""
