@@ -66,6 +66,66 @@ class ConvBlock(nn.Sequential):
         super().__init__(*layers, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
+class Conv(nn.Sequential):
+    """Convolution, batch normalisation, SiLU: (B, in, H, W) to (B, out, H / stride, W / stride)."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.SiLU(inplace=True),
+        )
+
+
+class Chain(nn.Module):
+    """One half of the channels passes through a chain of blocks; both halves and all that lies between are mixed.
+
+    Cross-stage chains (CSP, Wang et al. 2020; ELAN, Wang et al. 2022).
+
+    Args:
+        channels_in: Of the input.
+        channels_out: Of the output.
+        depth: Blocks of two 3x3 convolutions.
+        residual: Whether a block adds to its input.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, depth: int, *, residual: bool) -> None:
+        super().__init__()
+        half = channels_out // 2
+        self.enter = Conv(channels_in, 2 * half, 1)
+        self.blocks = nn.ModuleList(nn.Sequential(Conv(half, half), Conv(half, half)) for _ in range(depth))
+        self.mix = Conv((2 + depth) * half, channels_out, 1)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) to (B, out, H, W)."""
+        parts = list(self.enter(x).chunk(2, 1))
+        for block in self.blocks:
+            parts.append(block(parts[-1]) + parts[-1] if self.residual else block(parts[-1]))
+        mixed: Tensor = self.mix(torch.cat(parts, 1))
+        return mixed
+
+
+class Pyramid(nn.Module):
+    """The largest value within 5, 9 and 13 places, beside the place itself: what is around it, at several widths.
+
+    He et al. 2015, Spatial Pyramid Pooling.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.enter = Conv(channels, channels // 2, 1)
+        self.mix = Conv(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        parts = [self.enter(x)]
+        for _ in range(3):
+            parts.append(F.max_pool2d(parts[-1], 5, stride=1, padding=2))
+        mixed: Tensor = self.mix(torch.cat(parts, 1))
+        return mixed
+
+
 class Adapted(nn.Module):
     """A torchvision classifier behind our input: [0, 1] in, logits out; its head is reached as `head`.
 
@@ -109,3 +169,9 @@ def resnet(body: nn.Module, *, channels: int, size: tuple[int, int], stem: Stem)
     elif channels != 3:
         body.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
     return Adapted(body, "fc", channels)
+
+
+def to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Continue images (B, C, H, W) to the right and below by their last pixels, until the sides are multiples."""
+    right, below = -x.shape[-1] % multiple, -x.shape[-2] % multiple
+    return F.pad(x, [0, right, 0, below], mode="replicate") if right or below else x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from urllib.error import URLError
@@ -13,6 +14,9 @@ from torchvision import models
 
 from pixelry.errors import ModelError, UsageError
 from pixelry.networks.blocks import Normalize
+
+# Mean and standard deviation of colours with which most of torchvision's weights were trained.
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def load_weights(network: nn.Module, source: str, plugin: ModuleType) -> list[str]:
@@ -33,12 +37,16 @@ def load_weights(network: nn.Module, source: str, plugin: ModuleType) -> list[st
         UsageError: The network has no weights of that name and no such file exists.
         ModelError: The file is no safetensors file, nothing can be downloaded, or backbone weights do not fit.
     """
-    known: dict[str, str] = getattr(plugin, "WEIGHTS", {})
+    # A network that is built in several ways knows itself which weights fit.
+    known: dict[str, str] = getattr(network, "weights", getattr(plugin, "WEIGHTS", {}))
     if source in known:
         state = download(known[source])
+        renamed = getattr(network, "renamed", None)
+        if renamed is not None:
+            state = renamed(state)
         normalize = getattr(network, "normalize", None)
         if normalize is not None:
-            _imagenet_statistics(normalize)
+            _standardise_by(normalize, *getattr(network, "statistics", IMAGENET))
     elif Path(source).is_file():
         state = read_state(Path(source))
     else:
@@ -118,8 +126,8 @@ def download(name: str) -> dict[str, Tensor]:
     return state
 
 
-def _imagenet_statistics(normalize: Normalize) -> None:
-    """Set the input standardisation that torchvision's weights were trained with."""
-    for buffer, colors in ((normalize.mean, (0.485, 0.456, 0.406)), (normalize.std, (0.229, 0.224, 0.225))):
+def _standardise_by(normalize: Normalize, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Set the input standardisation that weights were trained with."""
+    for buffer, colors in ((normalize.mean, mean), (normalize.std, std)):
         values = colors if len(buffer) == 3 else (sum(colors) / 3,)
         buffer.copy_(buffer.new_tensor(values).view_as(buffer))

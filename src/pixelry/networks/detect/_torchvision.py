@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
+from pixelry.config import Recipe
 from pixelry.networks.blocks import Normalize
 
 Target = dict[str, Tensor]
+
+LEAST_SCORE = 0.001  # what is judged; less is nothing
+# Overlapping boxes are taken out by the task, by its own options.
+LIMITS = {"nms_thresh": 0.95, "detections_per_img": 1000}
+ONE_LOOK = Recipe(lr=3e-4, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none")
 
 
 class Untouched(nn.Module):
@@ -31,22 +38,40 @@ class Regions(nn.Module):
     Args:
         body: The detector, whose parameter names stay its own, so that its weights load by name.
         head_name: The submodule of `body` that scores classes; everything else is the backbone.
+        channels: 1 or 3.
         first: The label of the first class: 1 where 0 is the background.
+        weights: torchvision's weights that fit the body, by our name for them.
 
     Attributes:
         normalize: Input standardisation.
+        statistics: Mean and standard deviation of the input with which torchvision's weights were trained.
     """
 
-    def __init__(self, body: nn.Module, head_name: str, channels: int, *, first: int) -> None:
+    def __init__(
+        self, body: nn.Module, head_name: str, channels: int, *, first: int, weights: Mapping[str, str]
+    ) -> None:
         super().__init__()
         self.normalize = Normalize(channels)
-        self.body, self.head_name, self.first = body, head_name, first
+        self.body, self.head_name, self.first, self.weights = body, head_name, first, weights
+        transform: Any = self.body.transform
+        self.statistics = (tuple(transform.image_mean), tuple(transform.image_std))
         self.body.transform = Untouched()
 
     @property
     def head(self) -> nn.Module:
         """The layer that scores classes."""
         return self.body.get_submodule(self.head_name)
+
+    def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return torchvision's weights with the names that its layers have today: its files keep those of old.
+
+        Its modules rename them on loading, but only all together, and with a head for the same classes.
+        """
+        state = dict(state)
+        for name, module in self.body.named_modules():
+            if not any(True for _ in (*module.parameters(recurse=False), *module.buffers(recurse=False))):
+                module._load_from_state_dict(state, f"{name}.", {}, False, [], [], [])
+        return state
 
     def forward(self, x: Tensor, targets: list[Target] | None = None) -> Any:
         """Return the losses by name, with targets and in training mode, else each picture's boxes, scores and labels.
@@ -66,3 +91,20 @@ class Regions(nn.Module):
                 return self.body(list(pictures), moved)
             found = self.body(list(pictures))
         return [{**one, "labels": one["labels"] - self.first} for one in found]
+
+
+def one_look(
+    make: Callable[..., nn.Module], *, channels: int, classes: int, background: bool, weights: Mapping[str, str]
+) -> Regions:
+    """Build a detector that scores boxes at each place of some grids.
+
+    Args:
+        make: torchvision's function for it.
+        channels: 1 or 3.
+        classes: Kinds of objects.
+        background: Whether it has a score for the background, as the first.
+        weights: torchvision's weights that fit it, by our name for them.
+    """
+    first = int(background)
+    body = make(weights=None, weights_backbone=None, num_classes=classes + first, score_thresh=LEAST_SCORE, **LIMITS)
+    return Regions(body, "head.classification_head", channels, first=first, weights=weights)

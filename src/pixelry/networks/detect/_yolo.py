@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from pixelry.config import Recipe
 from pixelry.errors import UsageError
-from pixelry.networks.blocks import Normalize
+from pixelry.networks.blocks import Chain, Conv, Normalize, Pyramid
 
 SOURCE = "Redmon et al. 2016; Ge et al. 2021 (YOLOX); Feng et al. 2021 (task alignment); Li et al. 2020 (box sides)"
 RECIPE = Recipe(
@@ -30,61 +30,6 @@ BINS = 16  # a side of a box is at most 15 strides from the place that predicts 
 PRIOR = 0.01  # score of everything before training (Lin et al. 2017, section 4.1)
 BRANCH = 64  # channels of a head's branches, or more
 PATCH = 2
-
-
-class Conv(nn.Sequential):
-    """Convolution, batch normalisation, SiLU: (B, in, H, W) to (B, out, H / stride, W / stride)."""
-
-    def __init__(self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(channels_out),
-            nn.SiLU(inplace=True),
-        )
-
-
-class Chain(nn.Module):
-    """One half of the channels passes through a chain of blocks; both halves and all that lies between are mixed.
-
-    Args:
-        channels_in: Of the input.
-        channels_out: Of the output.
-        depth: Blocks of two 3x3 convolutions.
-        residual: Whether a block adds to its input.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, depth: int, *, residual: bool) -> None:
-        super().__init__()
-        half = channels_out // 2
-        self.enter = Conv(channels_in, 2 * half, 1)
-        self.blocks = nn.ModuleList(nn.Sequential(Conv(half, half), Conv(half, half)) for _ in range(depth))
-        self.mix = Conv((2 + depth) * half, channels_out, 1)
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, H, W)."""
-        parts = list(self.enter(x).chunk(2, 1))
-        for block in self.blocks:
-            parts.append(block(parts[-1]) + parts[-1] if self.residual else block(parts[-1]))
-        mixed: Tensor = self.mix(torch.cat(parts, 1))
-        return mixed
-
-
-class Pyramid(nn.Module):
-    """The largest value within 5, 9 and 13 places, beside the place itself: what is around it, at several widths."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.enter = Conv(channels, channels // 2, 1)
-        self.mix = Conv(2 * channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        parts = [self.enter(x)]
-        for _ in range(3):
-            parts.append(F.max_pool2d(parts[-1], 5, stride=1, padding=2))
-        mixed: Tensor = self.mix(torch.cat(parts, 1))
-        return mixed
 
 
 class Head(nn.Module):

@@ -8,7 +8,7 @@ from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from pixelry.config import Recipe
-from pixelry.networks.detect._torchvision import Regions
+from pixelry.networks.detect._torchvision import LEAST_SCORE, LIMITS, Regions
 
 SUMMARY = "two looks: regions first, then what is in them; COCO weights to transfer from"
 SOURCE = "Ren et al. 2015, Faster R-CNN; Lin et al. 2017 (feature pyramids); torchvision"
@@ -16,11 +16,13 @@ FAMILY = "regions"
 RECIPES = {
     "detect": Recipe(lr=1e-3, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none"),
 }
-WEIGHTS = {"coco": "FasterRCNN_MobileNet_V3_Large_FPN_Weights.DEFAULT"}
+BACKBONES = {
+    "mobilenet_v3": "FasterRCNN_MobileNet_V3_Large_FPN_Weights.DEFAULT",
+    "resnet50": "FasterRCNN_ResNet50_FPN_Weights.DEFAULT",
+}
+WEIGHTS = {"coco": BACKBONES["mobilenet_v3"]}
 SIDES = (16, 32, 64, 128, 256)  # of anchors in pixels: half of torchvision's, whose pictures are twice as large
 RATIOS = (0.5, 1.0, 2.0)
-# Overlapping boxes are taken out by the task, by its own options.
-MERGED = {"box_nms_thresh": 0.95, "box_detections_per_img": 1000}
 
 
 def build(
@@ -38,12 +40,12 @@ def build(
         classes: Kinds of objects.
         backbone: "mobilenet_v3" for a CPU, "resnet50" for a GPU.
     """
-    options: dict[str, Any] = {"num_classes": classes + 1, "box_score_thresh": 0.001, **MERGED}
-    options |= {"weights": None, "weights_backbone": None}
+    options: dict[str, Any] = {"num_classes": classes + 1, "weights": None, "weights_backbone": None}
+    options |= {"box_score_thresh": LEAST_SCORE, **{f"box_{name}": limit for name, limit in LIMITS.items()}}
     if backbone == "resnet50":
         anchors = AnchorGenerator(tuple((side,) for side in SIDES), (RATIOS,) * len(SIDES))
         body = detection.fasterrcnn_resnet50_fpn(**options, rpn_anchor_generator=anchors)
     else:
         body = detection.fasterrcnn_mobilenet_v3_large_fpn(**options)
         body.rpn.anchor_generator = AnchorGenerator((SIDES,) * 3, (RATIOS,) * 3)
-    return Regions(body, "roi_heads.box_predictor", channels, first=1)
+    return Regions(body, "roi_heads.box_predictor", channels, first=1, weights={"coco": BACKBONES[backbone]})

@@ -7,7 +7,7 @@ from typing import Literal
 from torchvision.models import detection
 
 from pixelry.config import Recipe
-from pixelry.networks.detect._torchvision import Regions
+from pixelry.networks.detect._torchvision import Regions, one_look
 
 SUMMARY = "one look with anchors, on MobileNet or VGG; COCO weights to transfer from"
 SOURCE = "Liu et al. 2016, SSD; Sandler et al. 2018 (SSDLite); torchvision"
@@ -15,7 +15,11 @@ FAMILY = "regions"
 RECIPES = {
     "detect": Recipe(lr=1e-3, weight_decay=1e-2, batch=16, epochs=100, warmup=0.05, ema=0.05, clip=5.0, augment="none"),
 }
-WEIGHTS = {"coco": "SSDLite320_MobileNet_V3_Large_Weights.DEFAULT"}
+BACKBONES = {
+    "mobilenet_v3": (detection.ssdlite320_mobilenet_v3_large, "SSDLite320_MobileNet_V3_Large_Weights.DEFAULT"),
+    "vgg16": (detection.ssd300_vgg16, "SSD300_VGG16_Weights.DEFAULT"),
+}
+WEIGHTS = {"coco": BACKBONES["mobilenet_v3"][1]}
 
 
 def build(
@@ -29,8 +33,5 @@ def build(
         classes: Kinds of objects.
         backbone: "mobilenet_v3" is SSDLite, for a CPU; "vgg16" the one of the paper.
     """
-    make = detection.ssd300_vgg16 if backbone == "vgg16" else detection.ssdlite320_mobilenet_v3_large
-    # Overlapping boxes are taken out by the task, by its own options.
-    merged = {"nms_thresh": 0.95, "detections_per_img": 1000}
-    body = make(weights=None, weights_backbone=None, num_classes=classes + 1, score_thresh=0.001, **merged)
-    return Regions(body, "head.classification_head", channels, first=1)
+    make, name = BACKBONES[backbone]
+    return one_look(make, channels=channels, classes=classes, background=True, weights={"coco": name})

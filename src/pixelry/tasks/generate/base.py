@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,13 +55,6 @@ class Generate(Task):
     def __post_init__(self) -> None:
         if self.conditional != bool(self.classes) or len(self.prior) != len(self.classes):
             raise UsageError("a conditional model has classes, and a prior for each")
-
-    @classmethod
-    def for_network(cls, plugin: ModuleType) -> type[Task]:
-        """Return the class that trains a network, by what its file says in `FAMILY`."""
-        family = importlib.import_module(f"pixelry.tasks.generate.{plugin.FAMILY}").FAMILY
-        assert issubclass(family, Generate)
-        return family
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Generate:
