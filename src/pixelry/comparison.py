@@ -24,6 +24,7 @@ from pixelry.runs import parse_rung
 from pixelry.tasks.base import Picture, Table
 from pixelry.tasks.generate import Generate
 from pixelry.training.evaluate import run_network
+from pixelry.training.fused import fused
 
 SPEED_SECONDS = 1.0
 
@@ -163,10 +164,10 @@ def prediction_speed(model: Model, split: Split) -> float:
         return _drawing_speed(model)
     size = native_size(split)
     batch = next(iter(make_loader(split, SeededBatches(len(split), eval_batch(size) if size else 1), workers=0)))
-    run_network(model.network, model.task, batch, memory_format=torch.channels_last)
+    run_network(fused(model.network), model.task, batch, memory_format=torch.channels_last)
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < SPEED_SECONDS:
-        run_network(model.network, model.task, batch, memory_format=torch.channels_last)
+        run_network(fused(model.network), model.task, batch, memory_format=torch.channels_last)
         count += len(batch["image"])
     return count / (time.perf_counter() - start)
 

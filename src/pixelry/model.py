@@ -33,6 +33,7 @@ from pixelry.report import Report
 from pixelry.tasks.base import Task, check_side
 from pixelry.tasks.generate import Generate
 from pixelry.training.evaluate import evaluate_network, run_network
+from pixelry.training.fused import fused
 from pixelry.types import Generated, Result, Results
 
 CARD_KEY = "pixelry"
@@ -123,7 +124,7 @@ class Model:
 
     def _predict_batch(self, task: Task, pending: list[tuple[Tensor, Input]]) -> Sequence[Result]:
         batch = {"image": torch.stack([pixels for pixels, _ in pending])}
-        output = run_network(self.network, task, batch, memory_format=torch.channels_last)
+        output = run_network(fused(self.network), task, batch, memory_format=torch.channels_last)
         sources, names = [item.source for _, item in pending], [item.name for _, item in pending]
         return task.decode(output, sources, names, size=self.card.size)
 
@@ -273,7 +274,7 @@ class Model:
         task = self.task.with_settings(settings or {})
         if isinstance(task, Generate) and count < LEAST_JUDGED:
             raise UsageError(f"count is {count}; figures of fewer than {LEAST_JUDGED} pictures say nothing")
-        evaluator = evaluate_network(self.network, task, chosen)
+        evaluator = evaluate_network(fused(self.network), task, chosen)
         facts = {"parameters": self.parameters, "input": f"{self.card.channels} x {self.card.size}"}
         findings = evaluator.findings(chosen)
         if isinstance(task, Generate):
@@ -296,9 +297,10 @@ class Model:
         return self.task.fit_split(split, size=self.card.size, channels=self.card.channels)
 
     def _check_classes(self, dataset: Dataset) -> None:
-        if self.card.classes and dataset.classes != self.card.classes:
+        classes = self.task.classes_of(dataset)
+        if self.card.classes and classes != self.card.classes:
             raise ModelError(
-                f"{dataset.name} has the classes {_few(dataset.classes)}, the model has {_few(self.card.classes)}; "
+                f"{dataset.name} has the classes {_few(classes)}, the model has {_few(self.card.classes)}; "
                 "evaluate on data of the same classes in the same order"
             )
 
