@@ -17,7 +17,7 @@ LAYERS = [
     {"distances"},
     {"pixels"},
     {"draw"},
-    {"boxes", "types"},
+    {"boxes", "segments", "types"},
     {"data"},
     {"networks"},
     {"tasks"},

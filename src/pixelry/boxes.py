@@ -89,11 +89,13 @@ class Boxes:
     ) -> list[dict[str, Any]]:
         """Return the boxes as COCO results: "image_id", "category_id", "bbox" (left, top, width, height), "score".
 
-        Each also has its "category_name", since ids mean nothing without their list.
+        Each also has its "category_name", since ids mean nothing without their list: a model does not know those of
+        the data that it was trained on.
 
         Args:
             image_id: By default the number that the image's file is named by, as COCO's are, else the file's name.
-            categories: Id of each class name; by default 1 for the first class, 2 for the second, as COCO counts.
+            categories: Id of each class name, such as those of a COCO file that the boxes are to be judged by
+                elsewhere; by default 1 for the first class, 2 for the second.
         """
         ids = categories or {name: number for number, name in enumerate(self.classes, 1)}
         stem = Path(self.name).stem

@@ -78,6 +78,66 @@ def draw_boxes(
     return np.array(page)
 
 
+def class_colors(count: int) -> NDArray[np.uint8]:
+    """Return a colour for each class, uint8 (K, 3): those of Pascal VOC, all different and always the same.
+
+    Class 0, the background of most data, is black. The bits of a class's number are dealt out to red, green and blue in
+    turn, the lowest to the highest bit of the colours (VOC development kit, `VOClabelcolormap`).
+
+    Args:
+        count: Of classes, at most 256.
+
+    Examples:
+        >>> class_colors(3).tolist()
+        [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    """
+    ids = np.arange(count)
+    colors = np.zeros((count, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            colors[:, channel] |= ((ids >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
+    return colors
+
+
+def draw_mask(
+    image: NDArray[np.uint8], ids: NDArray[np.uint8], classes: Sequence[str], *, strength: float = 0.55
+) -> NDArray[np.uint8]:
+    """Lay the colours of classes over an image.
+
+    Pixels without a class (255, or an id beyond the classes) get a dark hatch, through which the image shows. Where
+    class 0 is called "background", the image stays as it is there.
+
+    Args:
+        image: (H, W) or (H, W, C) uint8.
+        ids: (H, W) uint8, the class of each pixel, index into `classes`.
+        classes: Their names; the count decides which ids are classes.
+        strength: Of the colours, from 0 (the image alone) to 1 (the colours alone).
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ValueError: The mask has another size than the image.
+    """
+    if image.shape[:2] != ids.shape:
+        raise ValueError(f"a mask of shape {ids.shape} does not fit an image of shape {image.shape[:2]}")
+    gray = image if image.ndim == 3 else image[..., None]
+    page = np.broadcast_to(gray, (*ids.shape, 3)) if gray.shape[2] == 1 else gray[..., :3]
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(classes)] = class_colors(len(classes))[:256]
+    drawn = (page * np.float32(1 - strength) + table[ids] * np.float32(strength)).round().astype(np.uint8)
+    if classes and classes[0].lower() == "background":
+        drawn[ids == 0] = page[ids == 0]
+    outside = ids >= len(classes)
+    if outside.any():
+        rows, columns = np.arange(ids.shape[0])[:, None], np.arange(ids.shape[1])
+        stripe = max(2, round(max(ids.shape) / 160))
+        hatched = outside & ((rows + columns) // stripe % 2 == 0)
+        drawn[outside] = page[outside]
+        drawn[hatched] = (page[hatched] * np.float32(1 - strength)).astype(np.uint8)
+    return drawn
+
+
 def confusion_figure(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:
     """Draw a confusion matrix: counts (K, K), rows the truth, coloured by the share of the row."""
     count = len(classes)

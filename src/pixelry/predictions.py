@@ -17,6 +17,7 @@ from pixelry.boxes import Boxes
 from pixelry.draw import draw_samples
 from pixelry.errors import PixelryError
 from pixelry.pixels import contact_sheet, write_image
+from pixelry.segments import Segments
 from pixelry.types import Generated, Labels, Restored, Results
 from pixelry.way import Way, way_strip
 
@@ -25,6 +26,7 @@ SHEET_IMAGES = 64
 SHEET_PAIRS = 12
 SHEET_SAMPLES = 100
 PAIR_CELL = 640
+AREA_COLUMNS = ("name", "label", "pixels", "share")
 BOX_COLUMNS = ("name", "label", "score", "left", "top", "right", "bottom")
 KEPT = 1000
 FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
@@ -33,9 +35,10 @@ FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
 def save_predictions(results: Results, folder: Path) -> None:
     """Write what a model said of images.
 
-    `predictions.jsonl` has a line for each; `predictions.csv` the labels, or a line for each box, which `coco.json` has
-    as COCO results; what is a picture, or boxes drawn over one, is a file of its own, named after the one that was
-    given; `sheet.png` shows the first, and `failed.csv` names the images that could not be read.
+    `predictions.jsonl` has a line for each; `predictions.csv` the labels, or a line for each box or each class's area,
+    which `coco.json` has as COCO results; what is a picture, boxes drawn over one, or a map of classes, is a file of
+    its own, named after the one that was given, beside a map also NAME-overlay.jpg; `sheet.png` shows the first, and
+    `failed.csv` names the images that could not be read.
     """
     try:
         files = _save_pictures(results, folder)
@@ -48,6 +51,11 @@ def save_predictions(results: Results, folder: Path) -> None:
             _write_csv(folder / "predictions.csv", BOX_COLUMNS, [row for boxes in found for row in _box_rows(boxes)])
             entries = [entry for boxes in found for entry in boxes.to_coco()]
             (folder / "coco.json").write_text(json.dumps(entries), encoding="utf-8")
+        maps = [r for r in results if isinstance(r, Segments)]
+        if maps:
+            _write_csv(folder / "predictions.csv", AREA_COLUMNS, [row for one in maps for row in _area_rows(one)])
+            outlines = [entry for one in maps for entry in one.to_coco(polygons=True)]
+            (folder / "coco.json").write_text(json.dumps(outlines), encoding="utf-8")
         if results.failed:
             _write_csv(folder / "failed.csv", ("name", "error"), results.failed)
     except OSError as error:
@@ -114,16 +122,25 @@ def _box_rows(boxes: Boxes) -> list[tuple[str, ...]]:
     ]
 
 
-def _save_picture(result: Boxes | Restored | Generated, folder: Path, taken: set[str]) -> str:
+def _area_rows(segments: Segments) -> list[tuple[str, ...]]:
+    total = segments.ids.size
+    return [(segments.name, label, str(area), f"{area / total:.6f}") for label, area in segments.areas.items()]
+
+
+def _save_picture(result: Boxes | Segments | Restored | Generated, folder: Path, taken: set[str]) -> str:
     """Write a picture under a name that no other has, which is added to those that are taken; return the name."""
     # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
     name = result.name if isinstance(result, Generated) else Path(result.name).stem
     stem = re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name))
     # Boxes over a photograph are to be looked at: no pixel of theirs is worth the size of a PNG.
-    suffix = ".jpg" if isinstance(result, Boxes) else _suffix(result.image)
+    suffix = ".jpg" if isinstance(result, Boxes) else ".png" if isinstance(result, Segments) else _suffix(result.image)
     file = next(name for name in _names(stem, suffix) if name not in taken)
     taken.add(file)
     result.save(folder / file)
+    if isinstance(result, Segments):
+        overlay = next(name for name in _names(f"{Path(file).stem}-overlay", ".jpg") if name not in taken)
+        taken.add(overlay)
+        result.save(folder / overlay)
     return file
 
 
@@ -142,7 +159,7 @@ def _sheet(results: Results) -> NDArray[np.uint8]:
     if labelled:
         labels = [f"{result.label} {result.score:.0%}" for result in labelled]
         return contact_sheet([result.image for result in labelled], labels=labels)
-    pairs = [result for result in results[:SHEET_PAIRS] if isinstance(result, Boxes | Restored | Generated)]
+    pairs = [result for result in results[:SHEET_PAIRS] if isinstance(result, Boxes | Segments | Restored | Generated)]
     names = [Path(pair.name).name for pair in pairs]
     return contact_sheet([pair.draw() for pair in pairs], labels=names, columns=min(2, len(pairs)), cell=PAIR_CELL)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 from pixelry.boxes import Boxes
 from pixelry.errors import ExistsError, UsageError
+from pixelry.segments import Segments
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +230,7 @@ def save_result(path: str | Path, picture: Callable[[], NDArray[Any]], facts: di
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-Result = Labels | Boxes | Restored | Generated
+Result = Labels | Boxes | Segments | Restored | Generated
 
 
 class Results(list[Result]):

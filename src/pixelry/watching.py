@@ -15,6 +15,7 @@ from pixelry.boxes import Boxes
 from pixelry.errors import ImageError, PixelryError
 from pixelry.model import Model
 from pixelry.pixels import to_uint8
+from pixelry.segments import Segments
 from pixelry.types import Labels, Restored, Result
 from pixelry.video import Frame, Video, VideoWriter
 
@@ -126,6 +127,8 @@ def save_watched(
 def _names(result: Result) -> list[str]:
     if isinstance(result, Boxes):
         return result.names
+    if isinstance(result, Segments):
+        return list(result.areas)
     return [result.label] if isinstance(result, Labels) else []
 
 

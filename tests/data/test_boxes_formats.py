@@ -15,9 +15,11 @@ import yaml
 from PIL import Image as PILImage
 
 from pixelry import Dataset, load_dataset
-from pixelry.data.dataset import Split
+from pixelry.data.dataset import Origin, Split
 from pixelry.errors import DataError
-from pixelry.pixels import read_image
+from pixelry.pixels import read_header, read_image
+from pixelry.pixels.header import read_orientation
+from pixelry.pixels.png16 import chunk
 from pixelry.plugins import formats
 
 WIDTH, HEIGHT = 40, 30
@@ -190,6 +192,46 @@ def test_boxes_turn_as_pixels_do(orientation: int, tmp_path: Path) -> None:
     assert int((upright == 255).sum()) == (x1 - x0) * (y1 - y0) == 35
 
 
+@pytest.mark.parametrize("kind", ["eXIf", "tEXt", "iTXt"])
+@pytest.mark.parametrize("behind", [True, False])
+def test_a_png_that_is_turned_by_a_chunk_behind_its_pixels(behind: bool, kind: str, tmp_path: Path) -> None:
+    exif = PILImage.Exif()
+    exif[274] = TURNED
+    raw = b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+    told = {
+        "eXIf": raw[6:],
+        "tEXt": b"Raw profile type exif\0\nexif\n%8d\n%s\n" % (len(raw), raw.hex().encode()),
+        "iTXt": b'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="6"/>',
+    }[kind]
+    path = image(tmp_path / "JPEGImages" / "a.png")
+    png = path.read_bytes()
+    place = len(png) - 12 if behind else 33  # before the end, or behind the header
+    path.write_bytes(png[:place] + chunk(kind.encode(), told) + png[place:])
+    header = read_header(path)
+    assert (header.height, header.width) == read_image(path).shape[:2] == (WIDTH, HEIGHT)
+    assert read_header(path.read_bytes()) == header
+    assert read_orientation(path) == TURNED
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "a.xml").write_text(xml(item("x", 1, 1, 10, 5)))
+    assert found(load_dataset(tmp_path)) == {"a.png": [([25, 0, 30, 10], "x", False)]}
+
+
+def test_the_header_of_a_png_with_a_broken_end_is_read(tmp_path: Path) -> None:
+    path = image(tmp_path / "a.png")
+    png = path.read_bytes()
+    for end in (chunk(b"eXIf", b"garbage"), b"\xff\xff\xff\xffeXIf", b"\0\0"):
+        header = read_header(png[:-12] + end)
+        assert (header.height, header.width) == (HEIGHT, WIDTH)
+
+
+def test_voc_says_what_it_does_not_read(tmp_path: Path) -> None:
+    voc(tmp_path)
+    more = "<pose>Left</pose><truncated>1</truncated><occluded>0</occluded><part><name>head</name></part></object>"
+    text = xml(item("x", 1, 1, 3, 4).replace("</object>", more), name="c.png")
+    (tmp_path / "Annotations" / "c.xml").write_text(text)
+    assert load_dataset(tmp_path).notes[1:] == ("objects hold more that is not read: 'part', 'pose', 'truncated'",)
+
+
 def test_odd_boxes_are_read_as_they_are(tmp_path: Path) -> None:
     voc(tmp_path)
     boxes = [(9, 8, 3, 2), (5, 5, 4, 4), (30, 20, 90, 80)]
@@ -354,8 +396,53 @@ def test_coco_says_what_it_does_not_read(tmp_path: Path) -> None:
     assert dataset.classes == ("zebra", "bee", "ant")
     assert dataset.notes == (
         "train: categories of one name are one class: bee",
-        "train: 1 object with an outline (segmentation): boxes alone are read",
+        "train: no masks are read: 1 of 2 objects without an outline (segmentation), such as annotation id 2",
     )
+
+
+def test_coco_says_which_keys_of_annotations_it_does_not_read(tmp_path: Path) -> None:
+    content = coco()
+    content["annotations"][0] |= {"keypoints": [1, 2, 2], "num_keypoints": 1, "ignore": 0}
+    dataset = load_dataset(coco_folder(tmp_path, content))
+    assert dataset.notes == ("train: annotations hold more that is not read: 'keypoints', 'num_keypoints'",)
+
+
+def test_coco_keeps_ids_and_areas(tmp_path: Path) -> None:
+    content = coco()
+    content["annotations"][0]["area"] = 7.25
+    content["annotations"][1]["area"] = "large"
+    content["categories"].append({"id": 12, "name": "bee"})
+    for split in ("train", "test"):
+        coco_folder(tmp_path / split, content)
+    plain = load_dataset(coco_folder(tmp_path / "plain"))
+    dataset = load_dataset(tmp_path)
+    origin = dataset["train"].origin
+    assert origin is not None
+    assert list(origin.image_ids) == [70, 5]
+    assert dict(origin.category_ids) == {3: 0, 11: 1, 12: 1, 90: 2}
+    assert [list(areas) for areas in origin.areas] == [[7.25, None], []]
+    drawn = dataset.with_val(0.5)
+    for split in ("train", "val"):
+        part = drawn[split]
+        assert part.origin is not None
+        assert list(part.origin.image_ids) == [{"a.png": 70, "b.png": 5}[Path(part.name(0)).name]]
+        assert len(part.origin.areas[0]) == len(part.targets["boxes"][0])
+    # Ids and areas are no content: runs on the same pictures and boxes go on.
+    assert plain["train"].digest() == dataset["train"].digest()
+    with pytest.raises(DataError, match="2 images but 1 entries of 'image_ids'"):
+        Split(dataset["train"].images, origin=Origin([1], {}, [[], []]))
+
+
+def test_coco_keeps_the_ids_of_a_second_source(tmp_path: Path) -> None:
+    coco_folder(tmp_path / "one")
+    fewer = [{"id": 7, "name": "ant"}, {"id": 8, "name": "zebra"}]
+    content = coco(categories=fewer)
+    for record, key in zip(content["annotations"], (7, 8), strict=True):
+        record["category_id"] = key
+    dataset = load_dataset(tmp_path / "one", test=coco_folder(tmp_path / "two", content))
+    origin = dataset["test"].origin
+    assert origin is not None
+    assert {key: dataset.classes[label] for key, label in origin.category_ids.items()} == {7: "ant", 8: "zebra"}
 
 
 def test_coco_splits_have_the_same_classes(tmp_path: Path) -> None:

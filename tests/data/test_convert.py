@@ -17,6 +17,7 @@ from PIL import Image as PILImage
 from pixelry import Dataset, cli, load_dataset
 from pixelry.api_data import convert_data
 from pixelry.data.dataset import FileImages, Split
+from pixelry.data.shapes import render_shapes
 from pixelry.errors import DataError, ExistsError, ImageError, UsageError
 from pixelry.pixels import encode_image, read_image
 
@@ -199,6 +200,110 @@ def test_what_a_format_cannot_hold_is_said(mixed: Dataset, tmp_path: Path) -> No
         assert load_dataset(tmp_path / f"{to}2").classes == more.classes
     notes = convert_data(more, tmp_path / "coco3", to="coco")["notes"]
     assert [note.split()[0] for note in notes] == ["3", "1"]  # names and EXIF: nothing is lost
+
+
+def coco_file(root: Path, split: str, **changes: Any) -> dict[str, Any]:
+    """Write a COCO file with ids that have gaps, areas of outlines and a category without objects; return it."""
+    categories = [{"id": 3, "name": "zebra"}, {"id": 11, "name": "bee"}, {"id": 90, "name": "ant"}]
+    images = [{"id": 700, "file_name": "1.png"}, {"id": 41, "file_name": "2.png"}]
+    area = {"bbox": [1, 2, 10, 8], "iscrowd": 0}
+    annotations = [
+        {"id": 5, "image_id": 41, "category_id": 90, "area": 31.0625, **area},
+        {"id": 9, "image_id": 700, "category_id": 3, "area": 80, **area},
+        {"id": 2, "image_id": 700, "category_id": 90, **area},
+    ]
+    content = {"images": images, "annotations": annotations, "categories": categories, **changes}
+    for seed, record in enumerate(images):
+        picture(root / split / record["file_name"], (30, 40), seed)
+    (root / "annotations").mkdir(exist_ok=True)
+    (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    return content
+
+
+def coco_facts(root: Path, split: str) -> tuple[dict[int, str], dict[int, str], list[tuple[int, int, float]]]:
+    """Return categories and file names by id, and (image, category, area) of each annotation, sorted."""
+    content = json.loads((root / "annotations" / f"instances_{split}.json").read_text())
+    names = ({one["id"]: one[key] for one in content[kind]} for kind, key in
+             (("categories", "name"), ("images", "file_name")))  # fmt: skip
+    objects = sorted((one["image_id"], one["category_id"], one["area"]) for one in content["annotations"])
+    return next(names), next(names), objects
+
+
+def test_coco_to_coco_keeps_ids_and_areas(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        coco_file(tmp_path / "old", split)
+    facts = convert_data(tmp_path / "old", tmp_path / "new", to="coco")
+    assert facts["notes"] == []
+    for split in ("train", "val"):
+        categories, images, objects = coco_facts(tmp_path / "new", split)
+        assert categories == {3: "zebra", 11: "bee", 90: "ant"}
+        assert images == {700: "1.png", 41: "2.png"}
+        # An area that is not stated is that of the box.
+        assert objects == [(41, 90, 31.0625), (700, 3, 80), (700, 90, 80)]
+    assert load_dataset(tmp_path / "new").fingerprint == load_dataset(tmp_path / "old").fingerprint
+
+
+def test_ids_of_splits_that_number_otherwise_are_their_own(tmp_path: Path) -> None:
+    coco_file(tmp_path / "old", "train")
+    other = [{"id": 1, "name": "ant"}, {"id": 90, "name": "bee"}, {"id": "z", "name": "zebra"}]
+    coco_file(tmp_path / "old", "val", categories=other, annotations=[])
+    convert_data(tmp_path / "old", tmp_path / "new", to="coco")
+    assert coco_facts(tmp_path / "new", "train")[0] == {3: "zebra", 11: "bee", 90: "ant"}
+    assert coco_facts(tmp_path / "new", "val")[0] == {1: "ant", 90: "bee", "z": "zebra"}
+
+
+def test_data_without_ids_joins_data_with_ids(mixed: Dataset, tmp_path: Path) -> None:
+    coco_file(tmp_path / "old", "train")
+    split = Split(mixed["test"].images, targets([([1, 2, 3, 4], 0, False), ([1, 2, 3, 4], 1, False)]))
+    facts = convert_data(
+        tmp_path / "old", tmp_path / "new", to="coco", test=Dataset("x", {"test": split}, ("bee", "ant"))
+    )
+    assert coco_facts(tmp_path / "new", "test")[0] == {3: "zebra", 11: "bee", 90: "ant"}
+    assert coco_facts(tmp_path / "new", "test")[2] == [(1, 11, 4.0), (1, 90, 4.0)]
+    assert [note.split()[1] for note in facts["notes"]] == ["image"]  # renamed
+    # The other way round: classes have an order of their own, which the ids change.
+    plain = Dataset("x", {"train": split}, ("ant", "bee", "new", "zebra"))
+    facts = convert_data(plain, tmp_path / "turned", to="coco", test=tmp_path / "old")
+    assert coco_facts(tmp_path / "turned", "train")[0] == {90: "ant", 11: "bee", 1: "new", 3: "zebra"}
+    assert facts["notes"][-1] == "COCO's order of classes is that of their ids: 'new', 'zebra', 'bee', 'ant'"
+    assert load_dataset(tmp_path / "turned").classes == ("new", "zebra", "bee", "ant")
+
+
+@pytest.mark.parametrize("to", ["csv", "voc", "yolo"])
+def test_ids_and_areas_that_a_format_does_not_hold_are_said(to: str, tmp_path: Path) -> None:
+    coco_file(tmp_path / "old", "train")
+    notes = convert_data(tmp_path / "old", tmp_path / "new", to=to)["notes"]
+    assert f"ids of images and categories: {to.upper()} has none, they are lost" in notes
+    assert f"1 object with an area that is not its box's: {to.upper()} has none, it is lost" in notes
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_targets_beside_boxes_are_said_to_be_left_out(to: str, tmp_path: Path) -> None:
+    shapes = render_shapes(2)
+    data = Dataset("shapes", {"train": shapes}, ("circle", "square", "triangle", "star", "ring", "cross"))
+    notes = convert_data(data, tmp_path / "new", to=to)["notes"]
+    coco = "boxes, classes and masks of objects alone are written as coco, and not: mask, caption"
+    other = f"boxes and classes alone are written as {to}, and not: mask, masks, caption"
+    assert (coco if to == "coco" else other) in notes
+
+
+def test_masks_of_objects_go_to_coco_and_stay(tmp_path: Path) -> None:
+    shapes = render_shapes(3)
+    data = Dataset("shapes", {"train": shapes}, ("circle", "square", "triangle", "star", "ring", "cross"))
+    convert_data(data, tmp_path / "one", to="coco")
+    file = "annotations/instances_train.json"
+    content = json.loads((tmp_path / "one" / file).read_text())
+    areas = [a["area"] for a in content["annotations"]]
+    assert areas == [float(mask.sum()) for i in range(3) for mask in shapes.targets["masks"][i]]
+    content["annotations"][0]["segmentation"] = [[1, 1, 9.5, 1, 9.5, 9]]
+    (tmp_path / "one" / file).write_text(json.dumps(content))
+    convert_data(tmp_path / "one", tmp_path / "two", to="coco")
+    again = json.loads((tmp_path / "two" / file).read_text())
+    assert [a["segmentation"] for a in again["annotations"]] == [a["segmentation"] for a in content["annotations"]]
+    masks = load_dataset(tmp_path / "two")["train"].targets["masks"]
+    assert torch.equal(masks[1], shapes.targets["masks"][1])
+    notes = convert_data(tmp_path / "two", tmp_path / "three", to="voc")["notes"]
+    assert "boxes and classes alone are written as voc, and not: masks" in notes
 
 
 def test_notes_of_the_reader_go_on(mixed: Dataset, tmp_path: Path) -> None:

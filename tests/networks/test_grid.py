@@ -29,8 +29,9 @@ def task_of(task: str, name: str, channels: int, size: tuple[int, int]) -> Task:
     labels = torch.arange(10) % 5
     images = torch.randint(0, 256, (10, channels, *size), dtype=torch.uint8)
     boxes = [torch.tensor([[1.0, 2, 7, 8]])] * 10
-    targets = {"label": labels, "boxes": boxes, "labels": [labels[i : i + 1] for i in range(10)]}
-    dataset = Dataset("ten", {"train": Split(images, targets)}, tuple("abcde"))
+    masks = images[:, 0] % 5
+    targets = {"label": labels, "boxes": boxes, "labels": [labels[i : i + 1] for i in range(10)], "mask": masks}
+    dataset = Dataset("ten", {"train": Split(images, targets)}, tuple("abcde"), mask_classes=tuple("abcde"))
     return task_for(task, name).from_dataset(dataset, **OPTIONS.get(task, {}))
 
 
@@ -55,6 +56,7 @@ def batch_of(task: Task, count: int, channels: int, size: tuple[int, int], *, tr
     # Of detectors, two objects in each picture.
     batch["boxes"] = torch.tensor([[2.0, 2, 26, 30], [8, 1, 16, 12]]).expand(count, 2, 4)
     batch["labels"], batch["crowd"] = batch["label"][:, None].repeat(1, 2), torch.zeros(count, 2, dtype=torch.bool)
+    batch["mask"] = (images[:, 0] * 5).byte()
     return task.observe(batch, training=training)
 
 
@@ -125,11 +127,11 @@ def test_the_same_seed_builds_the_same_weights(task: str, name: str) -> None:
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if hasattr(network_for(name, "classify"), "WEIGHTS")])
-def test_named_weights_exist_in_torchvision(name: str) -> None:
+@pytest.mark.parametrize(("task", "name"), [pair for pair in PAIRS if hasattr(network_for(*pair[::-1]), "WEIGHTS")])
+def test_named_weights_exist_in_torchvision(task: str, name: str) -> None:
     from torchvision import models
 
-    for weights in network_for(name, "classify").WEIGHTS.values():
+    for weights in network_for(name, task).WEIGHTS.values():
         assert models.get_weight(weights).url.startswith("https://")
 
 

@@ -118,6 +118,86 @@ def test_results_of_another_program_are_judged_alike(detector: px.Model, rectang
         px.evaluate(here / "wrong.json", data)
 
 
+def coco_of(rectangles: Dataset, root: Path) -> Dataset:
+    """Write the test split as COCO with ids of its own, 999 for 0003.png, and read it."""
+    test = rectangles["test"]
+    root.mkdir()
+    categories = [{"id": 18, "name": "red"}, {"id": 44, "name": "blue"}]
+    images, annotations = [], list[dict[str, Any]]()
+    for i in range(len(test)):
+        PILImage.fromarray(test.images[i].permute(1, 2, 0).numpy()).save(root / f"{i:04d}.png")
+        images.append({"id": 1002 - i, "file_name": f"{i:04d}.png"})
+        boxes, labels = test.targets["boxes"][i].tolist(), test.targets["labels"][i].tolist()
+        for (left, top, right, bottom), label in zip(boxes, labels, strict=True):
+            box = {"bbox": [left, top, right - left, bottom - top], "category_id": categories[label]["id"]}
+            annotations.append({"id": len(annotations) + 1, "image_id": 1002 - i, "iscrowd": 0, **box})
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (root / "test.json").write_text(json.dumps(content))
+    return px.load_dataset(root)
+
+
+def standard(data: Dataset, split: str) -> list[dict[str, Any]]:
+    """Return results that find every object, with COCO's four keys alone and the data's own ids."""
+    part = data[split]
+    assert part.origin is not None
+    ids = {label: key for key, label in part.origin.category_ids.items()}
+    return [
+        {"image_id": image_id, "category_id": ids[label], "bbox": [left, top, right - left, bottom - top], "score": 0.9}
+        for image_id, boxes, labels in zip(
+            part.origin.image_ids, part.targets["boxes"], part.targets["labels"], strict=True
+        )
+        for (left, top, right, bottom), label in zip(boxes.tolist(), labels.tolist(), strict=True)
+    ]
+
+
+def test_standard_results_are_judged_by_the_ids_of_the_data(rectangles: Dataset, here: Path) -> None:
+    data = coco_of(rectangles, here / "data")
+    (split,) = data.splits
+    results = standard(data, split)
+
+    def judge(entries: list[dict[str, Any]]) -> float:
+        (here / "results.json").write_text(json.dumps(entries))
+        return px.evaluate(here / "results.json", here / "data").metrics["map"]
+
+    assert judge(results) == pytest.approx(1.0)
+    # Ids of categories that are exchanged find nothing of the right class.
+    assert judge([{**one, "category_id": 62 - one["category_id"]} for one in results]) < 0.2
+    # Names count where there are some, and so do files: here they say the same as the ids.
+    words = {18: "red", 44: "blue"}
+    named = [{**one, "category_name": words[one["category_id"]], "category_id": 1} for one in results]
+    assert judge(named) == pytest.approx(1.0)
+    files = [{**one, "image_id": 1002 - one["image_id"]} for one in named]
+    assert judge(files) == pytest.approx(1.0)
+    assert judge([{**one, "image_id": f"{one['image_id']:04d}.png"} for one in files]) == pytest.approx(1.0)
+    with pytest.raises(DataError, match=r"result 0: category_id is 1; expected one of '18', '44', or a category_name"):
+        judge([{**results[0], "category_id": 1}])
+    with pytest.raises(DataError, match=r"result 1: no image of this split is called '7000'"):
+        judge([results[0], {**results[1], "image_id": 7000}])
+
+
+def test_a_number_that_is_an_id_and_a_name_is_taken_as_the_file_means_it(rectangles: Dataset, here: Path) -> None:
+    data = coco_of(rectangles, here / "data")
+    (split,) = data.splits
+    content = json.loads((here / "data" / "test.json").read_text())
+    # An image's id is the number of the next one's file.
+    count = len(content["images"])
+    for record, key in [(r, "id") for r in content["images"]] + [(r, "image_id") for r in content["annotations"]]:
+        record[key] = (1002 - record[key] + 1) % count
+    (here / "data" / "test.json").write_text(json.dumps(content))
+    data = px.load_dataset(here / "data")
+    results = standard(data, split)
+    (here / "ids.json").write_text(json.dumps(results))
+    assert px.evaluate(here / "ids.json", data).metrics["map"] == pytest.approx(1.0)
+    # As `predict` writes them: with names of classes, and images by the numbers of their files.
+    words = {18: "red", 44: "blue"}
+    named = [
+        {**one, "category_name": words[one["category_id"]], "image_id": (one["image_id"] - 1) % count}
+        for one in results
+    ]
+    (here / "names.json").write_text(json.dumps(named))
+    assert px.evaluate(here / "names.json", data).metrics["map"] == pytest.approx(1.0)
+
+
 def test_results_speak_coco_and_are_filtered(here: Path) -> None:
     boxes = Boxes(
         np.array([[1, 2, 11, 22], [0, 0, 4, 4]], np.float32), np.array([0.9, 0.4], np.float32), np.array([1, 0]),

@@ -29,6 +29,7 @@ class Download:
         files: What to fetch by hand where there is no network.
         format: Reads those files.
         classes: Names, where the files have none.
+        parts: Arguments of its class for each part that is fetched.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Download:
     files: str
     format: str
     classes: tuple[str, ...] = ()
+    parts: tuple[Mapping[str, Any], ...] = ({"train": True}, {"train": False})
 
 
 IDX_FILES = (
@@ -68,6 +70,11 @@ DOWNLOADS = {
     "cifar100": Download(
         "CIFAR100", "small photographs of 100 classes, 32x32 colour, 50,000 + 10,000", "cifar-100-python",
         "cifar-100-python.tar.gz, unpacked", "cifar",
+    ),
+    "oxford-pets": Download(
+        "OxfordIIITPet", "cats and dogs with masks of pet and background, photographs, 3,680 + 3,669",
+        "oxford-iiit-pet", "images.tar.gz and annotations.tar.gz, unpacked", "oxford_pets",
+        parts=({"split": "trainval", "target_types": "segmentation"},),
     ),
 }  # fmt: skip
 
@@ -153,8 +160,8 @@ def _fetch(name: str, entry: Download, root: Path) -> None:
 
     try:
         root.mkdir(parents=True, exist_ok=True)
-        for train in (True, False):
-            getattr(datasets, entry.kind)(root, train=train, download=True)
+        for part in entry.parts:
+            getattr(datasets, entry.kind)(root, download=True, **part)
     except Exception as error:  # torchvision raises whatever the network, the disk or the archive made it raise
         raise DataError(
             f"{name} could not be downloaded ({error}). Without a network: put {entry.files} into a folder and give "
@@ -197,6 +204,11 @@ def _with_test(dataset: Dataset, other: Dataset) -> Dataset:
             f"({dataset.name} has {', '.join(dataset.classes[:10])})"
         )
     held = other.splits.get("test") or other["train"]
+    if "mask" in held.targets and other.mask_classes != dataset.mask_classes:
+        raise DataError(
+            f"the masks of the test data {other.name} have the classes {', '.join(other.mask_classes[:10])}; those of "
+            f"{dataset.name} are {', '.join(dataset.mask_classes[:10])}: give both the same names in the same order"
+        )
     position = torch.tensor([dataset.classes.index(name) for name in other.classes], dtype=torch.int64)
     targets = dict(held.targets)
     if "label" in targets:
@@ -204,7 +216,10 @@ def _with_test(dataset: Dataset, other: Dataset) -> Dataset:
     if "labels" in targets:
         targets["labels"] = [position[labels] for labels in targets["labels"]]
     names = [held.name(i) for i in range(len(held))]
-    return replace(dataset, splits={**dataset.splits, "test": Split(held.images, targets, names)})
+    origin = held.origin
+    if origin is not None:
+        origin = replace(origin, category_ids={key: int(position[k]) for key, k in origin.category_ids.items()})
+    return replace(dataset, splits={**dataset.splits, "test": Split(held.images, targets, names, origin)})
 
 
 def describe_catalog() -> list[dict[str, Any]]:

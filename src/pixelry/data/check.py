@@ -7,6 +7,7 @@ import numpy as np
 from pixelry.data.check_boxes import box_findings
 from pixelry.data.check_classes import class_findings, label_findings
 from pixelry.data.check_images import copy_findings, image_findings, near_findings
+from pixelry.data.check_masks import mask_findings
 from pixelry.data.check_sheet import check_sheet
 from pixelry.data.dataset import Dataset
 from pixelry.data.duplicates import exact_groups, near_groups
@@ -18,10 +19,11 @@ __all__ = ["CheckReport", "check_dataset"]
 
 
 def check_dataset(dataset: Dataset, *, label_noise: bool = True, seed: int = 0) -> CheckReport:
-    """Look for what spoils training: unreadable images, odd ones, duplicates, leaks, rare classes, wrong labels, boxes.
+    """Look for what spoils training: unreadable images, odd ones, duplicates, leaks, rare classes, wrong labels.
 
-    Every image is read once, by all cores; some 800 bytes of each are kept. What counts as a near duplicate is
-    said in `pixelry.data.duplicates`, as a suspicious label in `pixelry.data.label_noise`.
+    Boxes and masks are looked at too. Every image is read once, by all cores; some 800 bytes of each are kept. What
+    counts as a near duplicate is said in `pixelry.data.duplicates`, and what as a suspicious label in
+    `pixelry.data.label_noise`.
 
     Args:
         dataset: Any; without labels, only the images are checked.
@@ -49,7 +51,7 @@ def check_dataset(dataset: Dataset, *, label_noise: bool = True, seed: int = 0) 
     near = near_groups(scan.thumbs, np.setdiff1d(pictures, repeats, assume_unique=True))
     labels = np.where(scan.readable, scan.labels, -1)
     judged = judge_labels(scan.thumbs, labels, seed=seed) if label_noise else None
-    findings = [*image_findings(scan), *class_findings(dataset), *box_findings(scan)]
+    findings = [*image_findings(scan), *class_findings(dataset), *box_findings(scan), *mask_findings(scan)]
     findings += [*copy_findings(scan, copies), *near_findings(scan, near)]
     findings += label_findings(scan, judged) if label_noise else []
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ import torch
 
 from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.data.findings import counted
-from pixelry.data.formats._boxes import Box, orientation
+from pixelry.data.formats._boxes import Box
+from pixelry.data.outlines import Outlines, encode_masks
 from pixelry.data.writers import coco, csv, voc, yolo
-from pixelry.data.writers.base import Item
+from pixelry.data.writers.base import Ids, Item
 from pixelry.errors import DataError, unknown
 from pixelry.pixels import SUFFIXES, encode_image, read_header
+from pixelry.pixels.header import read_orientation
 
 WRITERS = {"coco": coco, "csv": csv, "voc": voc, "yolo": yolo}
+WRITTEN = ("boxes", "labels", "crowd")
 SUFFIX_OF = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".gif", "WEBP": ".webp"}
 # Characters that some file system, list or address does not take in a file's name.
 AWKWARD = set('<>:"/\\|?*%')
@@ -53,7 +56,7 @@ class Conversion:
             (folder / WRITERS[self.to].image_folder(name)).mkdir(parents=True, exist_ok=True)
             for index, item in enumerate(items):
                 _save(self.dataset[name], index, folder / item.file)
-        WRITERS[self.to].write(folder, self.splits, self.dataset.classes)
+        WRITERS[self.to].write(folder, self.splits, self.dataset.classes, _ids(self.dataset, self.splits))
 
     def describe(self) -> str:
         """Return one line: format, images and boxes by split."""
@@ -85,22 +88,70 @@ def plan_conversion(dataset: Dataset, to: str) -> Conversion:
         if "boxes" not in split.targets:
             raise DataError(f"{dataset.name} ({dataset.format}) has no boxes; only data for detection can be converted")
         if len(split):
-            splits[name] = _items(name, split, WRITERS[to].image_folder(name), used, len(dataset.classes))
+            splits[name] = _items(name, split, to, used, len(dataset.classes))
         else:
             notes.append(f"split '{name}' has no images: left out")
     if not splits:
         raise DataError(f"{dataset.name} has no images to convert")
-    notes += _renamed(dataset, splits) + _turned(dataset) + WRITERS[to].losses(splits, dataset.classes)
+    notes += _renamed(dataset, splits) + _turned(dataset) + _unwritten(dataset, to)
+    notes += WRITERS[to].losses(splits, dataset.classes, _ids(dataset, splits))
     return Conversion(dataset, to, splits, tuple(notes))
 
 
-def _items(name: str, split: Split, folder: str, used: set[str], classes: int) -> list[Item]:
-    items = []
+def _items(name: str, split: Split, to: str, used: set[str], classes: int) -> list[Item]:
+    items, folder = [], WRITERS[to].image_folder(name)
     for index in range(len(split)):
         file, (height, width, channels) = _file(name, split, index)
         free = _free(f"{folder}/{file.stem}", used)
-        items.append(Item(free + file.suffix, height, width, channels, *_objects(name, split, index, classes)))
+        boxes, labels, crowd = _objects(name, split, index, classes)
+        areas, image_id = _origin(name, split, index, len(boxes))
+        outlines = _outlines(name, split, index, (height, width), len(boxes)) if to == "coco" else ()
+        if outlines and split.origin is None:
+            # COCO's area of an object is that of its mask.
+            areas = [float(area) for area in split.targets["masks"][index].flatten(1).sum(1)]
+        items.append(Item(free + file.suffix, height, width, channels, boxes, labels, crowd, areas, image_id, outlines))
     return items
+
+
+def _outlines(name: str, split: Split, index: int, size: tuple[int, int], objects: int) -> Sequence[Any]:
+    """Return the outlines of an image's objects as they were read, or made from their masks; () without masks."""
+    values = split.targets.get("masks")
+    if values is None:
+        return ()
+    if isinstance(values, Outlines) and values.sizes[index] in (None, size):
+        return values.segments[index]
+    masks = values[index]
+    if masks.shape != (objects, *size):
+        raise DataError(
+            f"{split.name(index)} of split '{name}' has masks of shape {tuple(masks.shape)}; expected "
+            f"{(objects, *size)}: {objects} boxes, and the image's height and width"
+        )
+    return encode_masks(masks)
+
+
+def _origin(name: str, split: Split, index: int, objects: int) -> tuple[Sequence[float | None], int | str | None]:
+    """Return the areas of an image's objects and its id, None of what is not known."""
+    if split.origin is None:
+        return [None] * objects, None
+    areas = split.origin.areas[index]
+    if len(areas) != objects:
+        raise DataError(f"{split.name(index)} of split '{name}' has {objects} boxes and {len(areas)} areas")
+    return areas, split.origin.image_ids[index]
+
+
+def _ids(dataset: Dataset, splits: Iterable[str]) -> Ids:
+    """Return the ids of the classes in the splits that have some."""
+    return {name: origin.category_ids for name in splits if (origin := dataset[name].origin) is not None}
+
+
+def _unwritten(dataset: Dataset, to: str) -> list[str]:
+    """Return the note on targets beside boxes and classes: masks, captions, labels of whole images."""
+    written = (*WRITTEN, "masks") if to == "coco" else WRITTEN
+    more = dict.fromkeys(
+        target for split in dataset.splits.values() for target in split.targets if target not in written and len(split)
+    )
+    what = "boxes, classes and masks of objects" if to == "coco" else "boxes and classes"
+    return [f"{what} alone are written as {to}, and not: {', '.join(more)}"] if more else []
 
 
 def _objects(name: str, split: Split, index: int, classes: int) -> tuple[list[Box], list[int], list[bool]]:
@@ -172,7 +223,7 @@ def _renamed(dataset: Dataset, splits: Mapping[str, list[Item]]) -> list[str]:
 
 def _turned(dataset: Dataset) -> list[str]:
     sources = [source for split in dataset.splits.values() for source in _sources(split)]
-    count = sum(source is not None and orientation(source) != 1 for source in sources)
+    count = sum(source is not None and read_orientation(source) != 1 for source in sources)
     if not count:
         return []
     return [

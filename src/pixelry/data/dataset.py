@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -73,16 +73,36 @@ class FileImages:
 
     def digest(self, index: int) -> bytes:
         """Return a hash of the encoded image: its size, its first and its last 64 KiB."""
-        source = self.sources[index]
-        if isinstance(source, bytes):
-            parts = [str(len(source)).encode(), source[:FINGERPRINT_BYTES], source[-FINGERPRINT_BYTES:]]
-        else:
-            size = source.stat().st_size
-            with source.open("rb") as file:
-                head = file.read(FINGERPRINT_BYTES)
-                file.seek(max(0, size - FINGERPRINT_BYTES))
-                parts = [str(size).encode(), head, file.read(FINGERPRINT_BYTES)]
-        return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
+        return file_digest(self.sources[index])
+
+    def take(self, positions: Sequence[int]) -> FileImages:
+        """Return the images at some positions; nothing is decoded."""
+        names = [self.names[i] for i in positions] if self.names else ()
+        return FileImages([self.sources[i] for i in positions], names, self.channels)
+
+
+@runtime_checkable
+class Lazy(Protocol):
+    """Images or targets that are read on access, and can be chosen from and told apart without that."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, positions: Sequence[int]) -> Any: ...
+
+    def digest(self, index: int) -> bytes: ...
+
+
+def file_digest(source: Path | bytes) -> bytes:
+    """Return a hash of a file or its bytes: size, first and last 64 KiB."""
+    if isinstance(source, bytes):
+        parts = [str(len(source)).encode(), source[:FINGERPRINT_BYTES], source[-FINGERPRINT_BYTES:]]
+    else:
+        size = source.stat().st_size
+        with source.open("rb") as file:
+            head = file.read(FINGERPRINT_BYTES)
+            file.seek(max(0, size - FINGERPRINT_BYTES))
+            parts = [str(size).encode(), head, file.read(FINGERPRINT_BYTES)]
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
 
 
 def image_to_tensor(image: np.ndarray, *, channels: int | None = None) -> Tensor:
@@ -120,6 +140,25 @@ def to_channels(pixels: Tensor, channels: int | None) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a COCO file says of a split that nothing learns from: ids by which others refer to it, and areas.
+
+    A conversion to COCO writes them again, and results that refer to the ids are judged. They are no part of a
+    fingerprint, and of no sample.
+
+    Attributes:
+        image_ids: N, the id of each image: a number or text.
+        category_ids: Label by the id of its category; several ids may stand for one class.
+        areas: N times the area of each object in pixels squared, such as that of its outline; None where the file
+            states none.
+    """
+
+    image_ids: Sequence[int | str]
+    category_ids: Mapping[int | str, int]
+    areas: Sequence[Sequence[float | None]]
+
+
+@dataclass(frozen=True)
 class Split:
     """One split: images, their targets, and what each image is called.
 
@@ -127,14 +166,19 @@ class Split:
         images: uint8 (N, C, H, W), or any `Images`.
         targets: By name, N long each; "label" is an int64 tensor.
         names: N names for messages and reports; () makes them from the index.
+        origin: Ids and areas of the COCO file that it was read from; None for other data.
     """
 
     images: Images
     targets: Mapping[str, Any] = field(default_factory=dict)
     names: Sequence[str] = ()
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
-        for name, values in {**self.targets, **({"names": self.names} if self.names else {})}.items():
+        aligned: dict[str, Any] = {**self.targets, **({"names": self.names} if self.names else {})}
+        if self.origin is not None:
+            aligned |= {"image_ids": self.origin.image_ids, "areas": self.origin.areas}
+        for name, values in aligned.items():
             if len(values) != len(self.images):
                 raise DataError(f"{len(self.images)} images but {len(values)} entries of '{name}'")
 
@@ -171,10 +215,15 @@ class Split:
         """Return the samples at some indices, in that order; nothing is decoded."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         positions: list[int] = index.tolist()
+        origin = self.origin
+        if origin is not None:
+            image_ids, areas = [origin.image_ids[i] for i in positions], [origin.areas[i] for i in positions]
+            origin = Origin(image_ids, origin.category_ids, areas)
         return Split(
             images=_take(self.images, index, positions),
             targets={name: _take(values, index, positions) for name, values in self.targets.items()},
             names=[self.name(i) for i in positions],
+            origin=origin,
         )
 
     def digest(self) -> str:
@@ -184,7 +233,7 @@ class Split:
             if isinstance(values, Tensor):
                 hasher.update(str(tuple(values.shape)).encode())
                 hasher.update(values.contiguous().numpy().data)
-            elif isinstance(values, FileImages):
+            elif isinstance(values, Lazy):
                 for i in range(len(values)):
                     hasher.update(values.digest(i))
             else:
@@ -199,9 +248,8 @@ class Split:
 def _take(values: Any, index: Tensor, positions: list[int]) -> Any:
     if isinstance(values, Tensor):
         return values[index]
-    if isinstance(values, FileImages):
-        names = [values.names[i] for i in positions] if values.names else ()
-        return FileImages([values.sources[i] for i in positions], names, values.channels)
+    if isinstance(values, Lazy):
+        return values.take(positions)
     if isinstance(values, Sequence):
         return [values[i] for i in positions]
     return _Subset(values, positions)
@@ -232,6 +280,8 @@ class Dataset:
         format: Name of the format that read it, or "memory".
         source: Where it was read from, if from a path or by name.
         notes: What a reader should know of how it was made, such as a split that was drawn here.
+        mask_classes: Names of the values of the target "mask": value k is `mask_classes[k]`, 255 no class at all.
+            Empty for data without it.
     """
 
     name: str
@@ -240,6 +290,7 @@ class Dataset:
     format: str = "memory"
     source: str | None = None
     notes: tuple[str, ...] = ()
+    mask_classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for split_name, split in self.splits.items():
@@ -300,7 +351,7 @@ class Dataset:
             "train": train.subset((~mask).nonzero().flatten()),
             "val": train.subset(mask.nonzero().flatten()),
         }
-        return Dataset(self.name, splits, self.classes, self.format, self.source, (*self.notes, note))
+        return replace(self, splits=splits, notes=(*self.notes, note))
 
     def describe(self) -> str:
         """Return one line: name, format, images by split, classes."""

@@ -292,7 +292,12 @@ def _collate(samples: list[Batch]) -> Batch:
     batch: Batch = {}
     for name in samples[0]:
         values = [sample[name] for sample in samples]
-        batch[name] = torch.stack(values) if isinstance(values[0], Tensor) else torch.as_tensor(values)
+        if not isinstance(values[0], Tensor):
+            batch[name] = torch.as_tensor(values)
+        else:
+            # True masks are as large as their pictures were, and these differ.
+            same = all(value.shape == values[0].shape for value in values)
+            batch[name] = torch.stack(values) if same else values
     return batch
 
 

@@ -135,7 +135,7 @@ def shapes() -> Dataset:
     for name, count in SIZES.items():
         splits[name] = render_shapes(count, start=start)
         start += count
-    return Dataset("shapes", splits, CLASSES, "built-in", "shapes")
+    return Dataset("shapes", splits, CLASSES, "built-in", "shapes", mask_classes=("background", *CLASSES))
 
 
 def render_shapes(count: int, *, size: tuple[int, int] = (128, 128), seed: int = 0, start: int = 0) -> Split:

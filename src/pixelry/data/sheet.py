@@ -11,8 +11,8 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from pixelry.data.dataset import Dataset, Split
-from pixelry.draw import INK, draw_boxes
-from pixelry.errors import UsageError
+from pixelry.draw import INK, class_colors, draw_boxes, draw_mask
+from pixelry.errors import DataError, UsageError
 from pixelry.pixels import contact_sheet
 
 Picture = NDArray[np.uint8]
@@ -30,7 +30,8 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
 
     Of more than 20 classes, 20 are drawn by lot. A class without images has an empty row. Of data without labels
     `per_class` rows of any pictures are drawn. Of detection data a row has pictures that contain the class, larger,
-    with their boxes; those of the class carry its name.
+    with their boxes; those of the class carry its name. Masks lie over the pictures in the colours of their classes,
+    which stand below them.
 
     Args:
         dataset: The data.
@@ -44,6 +45,7 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
     Raises:
         UsageError: There is no such split, it has no images, or `per_class` is less than 1.
         ImageError: A picture that was chosen cannot be read.
+        DataError: Its mask cannot be read, or does not fit it.
     """
     part = dataset[split]
     if per_class < 1:
@@ -60,7 +62,27 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
     else:
         drawn = [_picture(dataset, part, int(i)) for i in generator.permutation(len(part))[: per_class**2]]
         rows += [("", drawn[start : start + per_class]) for start in range(0, len(drawn), per_class)]
-    return _rows(rows, per_class, BOXES_CELL if "boxes" in part.targets else LARGEST_CELL)
+    masked = "mask" in part.targets and dataset.mask_classes
+    sheet = _rows(rows, per_class, BOXES_CELL if masked or "boxes" in part.targets else LARGEST_CELL)
+    return stacked([("", sheet), ("", _legend(dataset.mask_classes, sheet.shape[1]))]) if masked else sheet
+
+
+def _legend(classes: Sequence[str], width: int) -> Picture:
+    """Draw the colours of classes with their names, (h, width, 3)."""
+    font, places, x, y = ImageFont.load_default(FONT_SIZE), [], 8, 4
+    for name in classes:
+        text = _shortened(name, max(width - 40, 1), font)
+        wide = int(font.getlength(text)) + 40
+        if x > 8 and x + wide > width:
+            x, y = 8, y + FONT_SIZE + 10
+        places.append((x, y, text))
+        x += wide
+    page = PILImage.new("RGB", (width, y + FONT_SIZE + 12), "white")
+    pen = ImageDraw.Draw(page)
+    for (x, y, text), color in zip(places, class_colors(len(classes)).tolist(), strict=True):
+        pen.rectangle((x, y + 2, x + FONT_SIZE, y + FONT_SIZE + 2), fill=tuple(color), outline=INK)
+        pen.text((x + FONT_SIZE + 6, y), text, fill=INK, font=font)
+    return np.array(page)
 
 
 def _members(dataset: Dataset, part: Split) -> list[tuple[str, NDArray[np.int64]]] | None:
@@ -80,6 +102,11 @@ def _members(dataset: Dataset, part: Split) -> list[tuple[str, NDArray[np.int64]
 def _picture(dataset: Dataset, part: Split, index: int, label: int | None = None) -> Picture:
     """Return a picture; of detection data as large as its cell, with its boxes, those of one class with the name."""
     picture = as_picture(part.images[index])
+    if "mask" in part.targets and dataset.mask_classes:
+        ids = np.asarray(part.targets["mask"][index])
+        if ids.shape != picture.shape[:2]:
+            raise DataError(f"the mask of {part.name(index)} has shape {ids.shape}, the image {picture.shape[:2]}")
+        picture = draw_mask(picture, ids, dataset.mask_classes)
     if "boxes" not in part.targets:
         return picture
     page = PILImage.fromarray(picture)

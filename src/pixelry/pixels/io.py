@@ -120,7 +120,7 @@ def image_info(path: str | Path, *, max_pixels: int | None = None) -> ImageInfo:
 
 def _read(source: Source, max_pixels: int | None) -> tuple[Decoded, int]:
     """Return an image and the number of its encoded bytes."""
-    limit = _limit() if max_pixels is None else max_pixels
+    limit = pixel_limit() if max_pixels is None else max_pixels
     if limit < 1:
         raise UsageError(f"max_pixels is {limit}; expected a positive number")
     if isinstance(source, bytes):
@@ -136,7 +136,8 @@ def _read(source: Source, max_pixels: int | None) -> tuple[Decoded, int]:
     return decode(data, name=name, max_pixels=limit), len(data)
 
 
-def _limit() -> int:
+def pixel_limit() -> int:
+    """Return how many pixels an image may have: 200 million, or what the environment says."""
     text = os.environ.get(MAX_PIXELS_VARIABLE, "").replace("_", "")
     if text and not text.isdigit():
         raise UsageError(f"{MAX_PIXELS_VARIABLE} is '{text}'; expected a number of pixels such as {MAX_PIXELS}")

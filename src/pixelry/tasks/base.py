@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pixelry.config import check_value
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
 from pixelry.data.loading import Batch, fit_image, prepare
 from pixelry.errors import DataError, ImageError, UsageError, unknown
+from pixelry.pixels import read_header
 from pixelry.types import Result
 
 # Marks an option of a task that has its say in training, and that a trained model keeps.
@@ -92,6 +94,14 @@ def training_split(dataset: Dataset) -> Split:
     return dataset["train"]
 
 
+def size_of(source: Source) -> tuple[int, int]:
+    """Return (height, width) of an image as it was given; of a file only the header is read."""
+    if isinstance(source, Path):
+        header = read_header(source)
+        return header.height, header.width
+    return int(source.shape[0]), int(source.shape[1])
+
+
 def check_side(network: nn.Module, images: Tensor) -> None:
     """Raise ImageError unless pictures (..., H, W) are as large as the window through which a network looks."""
     least = getattr(network, "least_side", 1)
@@ -141,13 +151,26 @@ class Task(ABC):
 
     @classmethod
     def for_network(cls, plugin: ModuleType) -> type[Task]:
-        """Return the class that trains a network: the task itself, unless its networks learn in different ways."""
-        return cls
+        """Return the class that trains a network: the task itself, unless its networks learn in different ways.
+
+        Then the network's file says in `FAMILY` which module beside the task's own holds the class, as its `FAMILY`.
+        """
+        name: str | None = getattr(plugin, "FAMILY", None)
+        if name is None:
+            return cls
+        family: type[Task] = importlib.import_module(f"{cls.__module__.rpartition('.')[0]}.{name}").FAMILY
+        assert issubclass(family, cls), f"{family} is no {cls}"
+        return family
 
     @classmethod
     @abstractmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Task:
         """Make the task that fits a data set; raises DataError where the data lacks what the task needs."""
+
+    @classmethod
+    def classes_of(cls, dataset: Dataset) -> tuple[str, ...]:
+        """Return the names of the classes that a model of this task tells apart."""
+        return dataset.classes
 
     @classmethod
     def notes(cls, dataset: Dataset) -> tuple[str, ...]:

@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 from natsort import natsorted
-from PIL import Image as PILImage
 
-from pixelry.data.dataset import Dataset, FileImages, Split
+from pixelry.data.dataset import Dataset, FileImages, Origin, Split
 from pixelry.data.findings import counted
 from pixelry.errors import DataError, ImageError
 from pixelry.pixels import read_header
-from pixelry.pixels.decode import FORMATS, ORIENTATION, headers_only
+from pixelry.pixels.header import read_orientation
 
 # Left, top, right, bottom in pixels.
 Box = tuple[float, float, float, float]
@@ -38,18 +37,32 @@ class Picture:
         boxes: Left, top, right, bottom of each object.
         names: Its class.
         crowd: Whether an evaluation ignores it.
+        areas: Its area in pixels squared, where the annotation states one.
+        outlines: Its outline and the id of its annotation, where there is one.
     """
 
     path: Path
     boxes: list[Box] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     crowd: list[bool] = field(default_factory=list)
+    areas: list[float | None] = field(default_factory=list)
+    outlines: list[tuple[Any, Any]] = field(default_factory=list)
 
-    def add(self, box: Box, name: str, *, crowd: bool = False) -> None:
+    def add(
+        self,
+        box: Box,
+        name: str,
+        *,
+        crowd: bool = False,
+        area: float | None = None,
+        outline: tuple[Any, Any] = (None, None),
+    ) -> None:
         """Append an object."""
         self.boxes.append(box)
         self.names.append(name)
         self.crowd.append(crowd)
+        self.areas.append(area)
+        self.outlines.append(outline)
 
 
 def detection_dataset(
@@ -59,6 +72,8 @@ def detection_dataset(
     format: str,
     classes: Sequence[str] | None = None,
     notes: Iterable[str] = (),
+    origins: Mapping[str, Origin] | None = None,
+    masks: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Make a data set for detection.
 
@@ -68,22 +83,31 @@ def detection_dataset(
         format: Who read it.
         classes: Their names in order; by default those that occur, naturally sorted.
         notes: What a reader should know.
+        origins: Ids and areas by split, where the format has them.
+        masks: Masks of the objects by split, where the format has them.
     """
     if classes is None:
         classes = natsorted({name for members in splits.values() for picture in members for name in picture.names})
     index = {name: label for label, name in enumerate(classes)}
-    made = {split: _split(splits[split], index) for split in ("train", "val", "test") if split in splits}
+    found, drawn = origins or {}, masks or {}
+    made = {
+        split: _split(splits[split], index, found.get(split), drawn.get(split))
+        for split in ("train", "val", "test")
+        if split in splits
+    }
     name = path.stem if path.is_file() else path.name
     return Dataset(name, made, tuple(classes), format, str(path), tuple(notes))
 
 
-def _split(pictures: Sequence[Picture], index: Mapping[str, int]) -> Split:
-    targets = {
+def _split(pictures: Sequence[Picture], index: Mapping[str, int], origin: Origin | None, masks: Any) -> Split:
+    targets: dict[str, Any] = {
         "boxes": [torch.tensor(picture.boxes, dtype=torch.float32).reshape(-1, 4) for picture in pictures],
         "labels": [torch.tensor([index[name] for name in p.names], dtype=torch.int64) for p in pictures],
         "crowd": [torch.tensor(picture.crowd, dtype=torch.bool) for picture in pictures],
     }
-    return Split(FileImages([picture.path for picture in pictures]), targets)
+    if masks is not None:
+        targets["masks"] = masks
+    return Split(FileImages([picture.path for picture in pictures]), targets, origin=origin)
 
 
 def number(value: Any) -> float | None:
@@ -136,7 +160,7 @@ def settle(picture: Picture, stated: tuple[int, int] | None, where: str) -> bool
     size = (header.width, header.height)
     if stated is None or stated == size:
         return False
-    how = orientation(picture.path)
+    how = read_orientation(picture.path)
     if stated != size[::-1] or how not in (5, 6, 7, 8):
         raise DataError(
             f"{where} states a size of {stated[0]} x {stated[1]} pixels (width x height), but {picture.path} has "
@@ -157,17 +181,6 @@ def _turned(box: Box, how: int, size: tuple[int, int]) -> Box:
     across = (top, bottom) if how in (5, 8) else (height - bottom, height - top)
     down = (left, right) if how in (5, 6) else (width - right, width - left)
     return across[0], down[0], across[1], down[1]
-
-
-def orientation(source: Path | bytes) -> int:
-    """Return an image's EXIF orientation, 1 to 8; 1 where there is none, or it cannot be read."""
-    try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
-        with headers_only(), PILImage.open(file, formats=FORMATS) as picture:
-            value = picture.getexif().get(ORIENTATION, 1)
-    except Exception:
-        return 1  # as in `read_image`: broken EXIF in a good picture says nothing
-    return value if isinstance(value, int) else 1
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:

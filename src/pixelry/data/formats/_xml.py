@@ -11,6 +11,8 @@ from pixelry.data.formats._boxes import Box, number, stated_size
 from pixelry.errors import DataError
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
+READ = ("name", "bndbox", "difficult")
+NOTHING = ("", "0", "Unspecified")
 # Under this name an element keeps the line on which it begins.
 LINE = "pixelry-line"
 
@@ -33,12 +35,14 @@ class Annotation:
         image: Name of its image without folders, "" if it gives none.
         size: (width, height) in pixels, None if it gives none.
         items: The objects.
+        unread: Names of what else is said of objects, such as "pose" and "truncated".
     """
 
     path: Path
     image: str
     size: tuple[int, int] | None
     items: tuple[Item, ...]
+    unread: frozenset[str] = frozenset()
 
 
 def read_annotation(path: Path) -> Annotation:
@@ -53,7 +57,9 @@ def read_annotation(path: Path) -> Annotation:
     # Files that were made on Windows name their image with backslashes, which PureWindowsPath reads like slashes.
     image = PureWindowsPath(_text(root, "filename")).name
     size = stated_size(_text(root, "size/width") or None, _text(root, "size/height") or None, str(path))
-    return Annotation(path, image, size, tuple(_item(path, element) for element in root.findall("object")))
+    elements = root.findall("object")
+    unread = frozenset(part.tag for element in elements for part in element if part.tag not in READ and _says(part))
+    return Annotation(path, image, size, tuple(_item(path, element) for element in elements), unread)
 
 
 def parse(path: Path) -> Element:
@@ -106,6 +112,11 @@ def _item(path: Path, element: Element) -> Item:
     if difficult not in ("0", "1"):
         raise DataError(f"{where}: object '{name}' has difficult '{difficult}'; expected 0 or 1")
     return Item((left, top, right, bottom), name, difficult == "1")
+
+
+def _says(element: Element) -> bool:
+    """Return whether an element holds anything but the values that stand for nothing."""
+    return len(element) > 0 or (element.text or "").strip() not in NOTHING
 
 
 def _text(element: Element, path: str) -> str:

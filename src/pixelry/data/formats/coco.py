@@ -11,7 +11,7 @@ from typing import Any
 
 from natsort import natsorted
 
-from pixelry.data.dataset import Dataset
+from pixelry.data.dataset import Dataset, Origin
 from pixelry.data.findings import counted, listed
 from pixelry.data.formats._boxes import (
     Box,
@@ -24,6 +24,7 @@ from pixelry.data.formats._boxes import (
     turned_note,
 )
 from pixelry.data.formats._shared import split_of, split_roots
+from pixelry.data.outlines import Outlines, outline_fault
 from pixelry.errors import DataError
 
 LOOKS_FOR = (
@@ -31,17 +32,29 @@ LOOKS_FOR = (
     "images; or a .json file with the images beside it or in images/"
 )
 KEYS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+# What is read of an annotation, or said in another note.
+READ = {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation"}
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one file says: its pictures, the categories in the order of their ids, and what a reader should know."""
+    """What one file says: its pictures, names of categories in the order of their ids, what a reader should know."""
 
     file: Path
-    pictures: list[Picture]
-    classes: list[str]
+    pictures: dict[int | str, Picture]
+    names: dict[int | str, str]
     notes: list[str]
+    masks: Outlines | None = None
+
+    @property
+    def classes(self) -> list[str]:
+        return list(dict.fromkeys(self.names.values()))
+
+    def origin(self, classes: list[str]) -> Origin:
+        """Return the ids and areas, with labels that are places in a list of classes."""
+        categories = {key: classes.index(name) for key, name in self.names.items()}
+        return Origin(list(self.pictures), categories, [picture.areas for picture in self.pictures.values()])
 
 
 def recognise(path: Path) -> bool:
@@ -52,7 +65,9 @@ def recognise(path: Path) -> bool:
 def read(path: Path) -> Dataset:
     """Read COCO's boxes; classes are in the order of the categories' ids, objects with iscrowd are `crowd`.
 
-    A single file is the training split. Images without annotations have no objects.
+    A single file is the training split. Images without annotations have no objects. Each split's `origin` keeps the
+    file's ids of images and categories, and the areas of the objects. Where all objects of a split have an outline, it
+    has their masks too, drawn on access; else a note says why not.
 
     Raises:
         DataError: A file is no JSON, or cut short; an id refers to nothing; a box is not four numbers; an image is
@@ -69,8 +84,11 @@ def read(path: Path) -> Dataset:
         raise DataError(f"{path} holds no {LOOKS_FOR}")
     parts: dict[str, _Part] = {split: _read_file(files[split]) for split in ("train", "val", "test") if split in files}
     notes = dict.fromkeys(f"{split}: {note}" for split, part in parts.items() for note in part.notes)
-    pictures = {split: part.pictures for split, part in parts.items()}
-    return detection_dataset(path, pictures, format="coco", classes=_classes(parts), notes=notes)
+    pictures = {split: list(part.pictures.values()) for split, part in parts.items()}
+    classes = _classes(parts)
+    origins = {split: part.origin(classes) for split, part in parts.items()}
+    masks = {split: part.masks for split, part in parts.items() if part.masks is not None}
+    return detection_dataset(path, pictures, format="coco", classes=classes, notes=notes, origins=origins, masks=masks)
 
 
 def _candidates(path: Path) -> list[tuple[str | None, Path]]:
@@ -117,8 +135,8 @@ def _read_file(file: Path) -> _Part:
         if not isinstance(name := record.get("name"), str) or not name:
             raise DataError(f"{where} has no name")
         names[category_id] = name
-    pictures, turned_by = _pictures(file, content)
-    outlines = 0
+    pictures, sizes = _pictures(file, content)
+    unread = set[str]()
     for where, record in _annotations(file, content):
         box, name, picture = _box(where, record), names.get(record["category_id"]), pictures.get(record["image_id"])
         if name is None:
@@ -127,14 +145,42 @@ def _read_file(file: Path) -> _Part:
             raise DataError(f"{where} has image_id {record['image_id']!r}, which is no image's id")
         if (crowd := record.get("iscrowd", 0)) not in (0, 1):
             raise DataError(f"{where} has iscrowd {crowd!r}; expected 0 or 1")
-        picture.add(box, name, crowd=bool(crowd))
-        outlines += bool(record.get("segmentation"))
-    turned = sum(settle(pictures[key], size, f"{file}, image id {key!r}") for key, size in turned_by.items())
-    ordered = [names[key] for key in natsorted(names)]
-    classes = list(dict.fromkeys(ordered))
-    notes = [f"categories of one name are one class: {name}" for name in classes if ordered.count(name) > 1]
-    notes += [f"{counted(outlines, 'object')} with an outline (segmentation): boxes alone are read"] if outlines else []
-    return _Part(file, list(pictures.values()), classes, notes + turned_note(turned))
+        area = record.get("area")
+        stated = area if isinstance(area, int | float) and number(area) is not None else None
+        outline = record.get("segmentation"), record.get("id", "?")
+        picture.add(box, name, crowd=bool(crowd), area=stated, outline=outline)
+        unread |= {key for key, value in record.items() if key not in READ and value}
+    turned = sum(settle(pictures[key], size, f"{file}, image id {key!r}") for key, size in sizes.items())
+    names = {key: names[key] for key in natsorted(names)}
+    ordered = list(names.values())
+    notes = [
+        f"categories of one name are one class: {name}" for name in dict.fromkeys(ordered) if ordered.count(name) > 1
+    ]
+    masks, said = _masks(file, pictures, sizes)
+    notes += [f"annotations hold more that is not read: {listed(natsorted(unread))}"] if unread else []
+    return _Part(file, pictures, names, notes + said + turned_note(turned), masks)
+
+
+def _masks(
+    file: Path, pictures: Mapping[int | str, Picture], sizes: Mapping[int | str, tuple[int, int] | None]
+) -> tuple[Outlines | None, list[str]]:
+    """Return the outlines of a file if all objects have a good one, and what to say where they do not."""
+    given = [pair for picture in pictures.values() for pair in picture.outlines]
+    without = [key for outline, key in given if not outline]
+    if len(without) == len(given):
+        return None, []
+    faults = ((key, fault) for outline, key in given if outline and (fault := outline_fault(outline)))
+    if (bad := next(faults, None)) is not None:
+        return None, [f"no masks are read: annotation id {bad[0]!r} has {bad[1]}"]
+    if without:
+        share = f"{len(without):,} of {counted(len(given), 'object')}"
+        return None, [
+            f"no masks are read: {share} without an outline (segmentation), such as annotation id {without[0]!r}"
+        ]
+    stated = [(size[1], size[0]) if (size := sizes[key]) else None for key in pictures]
+    pairs = [picture.outlines for picture in pictures.values()]
+    segments, ids = ([[pair[k] for pair in found] for found in pairs] for k in (0, 1))
+    return Outlines(file, [picture.path for picture in pictures.values()], stated, segments, ids), []
 
 
 def _load(file: Path) -> Record:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from natsort import natsorted
+
 from pixelry.data.dataset import Dataset
-from pixelry.data.findings import counted
+from pixelry.data.findings import counted, listed
 from pixelry.data.formats._boxes import (
     Box,
     Picture,
@@ -69,6 +71,10 @@ def read(path: Path) -> Dataset:
     if not found:
         raise DataError(f"{path} has no annotations; expected {LOOKS_FOR}")
     notes += _place_boxes(found)
+    if (path / "SegmentationClass").is_dir():
+        notes.append("boxes alone are read; --format voc_masks reads the masks in SegmentationClass")
+    if unread := natsorted({name for one in found for name in one.annotation.unread}):
+        notes.append(f"objects hold more that is not read: {listed(unread)}")
     turned = sum(settle(one.picture, one.annotation.size, str(one.annotation.path)) for one in found)
     pictures = {split: [one.picture for one in members] for split, members in splits.items()}
     return detection_dataset(path, pictures, format="voc", notes=[*notes, *turned_note(turned)])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from natsort import natsorted
 
 from pixelry.data.findings import counted, listed
 from pixelry.data.formats._boxes import Box
 from pixelry.errors import DataError
+
+# Of a width that is the difference of two edges: finer than float32 at any size of image.
+DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,9 @@ class Item:
         boxes: Left, top, right, bottom of each object, in the fewest decimals that float32 needs.
         labels: Its class, an index.
         crowd: Whether an evaluation ignores it.
+        areas: Its area in pixels squared where that is known otherwise than from the box, else None.
+        image_id: What the image is called where it came from, if it has an id.
+        outlines: Of each object as COCO holds it: polygons or run lengths; () where there are none.
     """
 
     file: str
@@ -33,9 +41,14 @@ class Item:
     boxes: Sequence[Box]
     labels: Sequence[int]
     crowd: Sequence[bool]
+    areas: Sequence[float | None]
+    image_id: int | str | None = None
+    outlines: Sequence[Any] = ()
 
 
 Splits = Mapping[str, Sequence[Item]]
+# By split: label by id, as `Origin.category_ids`.
+Ids = Mapping[str, Mapping[int | str, int]]
 
 
 def plain(value: float) -> str:
@@ -46,6 +59,29 @@ def plain(value: float) -> str:
         ('3', '0.1')
     """
     return str(int(value)) if value.is_integer() else repr(value)
+
+
+def origin_lost(splits: Splits, ids: Ids, format: str) -> list[str]:
+    """Return the notes of a format without ids and areas, none where there are none to lose."""
+    notes = []
+    if ids:
+        notes.append(f"ids of images and categories: {format} has none, they are lost")
+    count = sum(_has_own_area(item, k) for items in splits.values() for item in items for k in range(len(item.boxes)))
+    if count:
+        notes.append(f"{counted(count, 'object')} with an area that is not its box's: {format} has none, it is lost")
+    return notes
+
+
+def box_area(box: Box) -> float:
+    """Return width times height in pixels squared, 0 for a box that has none."""
+    left, top, right, bottom = box
+    return max(0.0, round(right - left, DECIMALS)) * max(0.0, round(bottom - top, DECIMALS))
+
+
+def _has_own_area(item: Item, number: int) -> bool:
+    """Return whether an object's area is another than its box's, beyond rounding to pixels."""
+    area = item.areas[number]
+    return area is not None and not math.isclose(area, box_area(item.boxes[number]), rel_tol=0.01, abs_tol=1.0)
 
 
 def crowd_lost(splits: Splits, format: str) -> list[str]:

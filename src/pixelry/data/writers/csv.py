@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixelry.data.writers.base import Splits, classes_lost, crowd_lost, plain
+from pixelry.data.writers.base import Ids, Splits, classes_lost, crowd_lost, origin_lost, plain
 
 COLUMNS = ("image", "label", "xmin", "ymin", "xmax", "ymax", "split")
 
@@ -16,12 +16,12 @@ def image_folder(split: str) -> str:
     return f"images/{split}"
 
 
-def losses(splits: Splits, classes: Sequence[str]) -> list[str]:
+def losses(splits: Splits, classes: Sequence[str], ids: Ids) -> list[str]:
     """Return what a list of boxes does not hold."""
-    return [*classes_lost(splits, classes, "CSV"), *crowd_lost(splits, "CSV")]
+    return [*classes_lost(splits, classes, "CSV"), *crowd_lost(splits, "CSV"), *origin_lost(splits, ids, "CSV")]
 
 
-def write(folder: Path, splits: Splits, classes: Sequence[str]) -> None:
+def write(folder: Path, splits: Splits, classes: Sequence[str], ids: Ids) -> None:
     """Write a row for each object, and one without a box for an image that has none."""
     with (folder / "annotations.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

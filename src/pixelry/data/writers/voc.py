@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from pixelry.data.findings import counted
 from pixelry.data.formats._boxes import Box
-from pixelry.data.writers.base import Item, Splits, classes_lost, plain
+from pixelry.data.writers.base import Ids, Item, Splits, classes_lost, origin_lost, plain
 
 
 def image_folder(split: str) -> str:
@@ -17,9 +17,9 @@ def image_folder(split: str) -> str:
     return "JPEGImages"
 
 
-def losses(splits: Splits, classes: Sequence[str]) -> list[str]:
+def losses(splits: Splits, classes: Sequence[str], ids: Ids) -> list[str]:
     """Return what VOC does not hold, and how pixels are counted if not from 1 as usual."""
-    notes = classes_lost(splits, classes, "VOC")
+    notes = [*classes_lost(splits, classes, "VOC"), *origin_lost(splits, ids, "VOC")]
     boxes = [box for items in splits.values() for item in items for box in item.boxes]
     odd = counted(sum(_fraction(box) or _outside(box) for box in boxes), "box", "boxes")
     what = f"{odd} with a fraction of a pixel, or outside the image"
@@ -33,7 +33,7 @@ def losses(splits: Splits, classes: Sequence[str]) -> list[str]:
     return notes
 
 
-def write(folder: Path, splits: Splits, classes: Sequence[str]) -> None:
+def write(folder: Path, splits: Splits, classes: Sequence[str], ids: Ids) -> None:
     """Write an XML file for each image and a list for each split; crowds are marked as difficult."""
     lists = folder / "ImageSets" / "Main"
     lists.mkdir(parents=True)

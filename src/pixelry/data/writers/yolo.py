@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pixelry.data.writers.base import Item, Splits, crowd_lost
+from pixelry.data.writers.base import Ids, Item, Splits, crowd_lost, origin_lost
 
 
 def image_folder(split: str) -> str:
@@ -15,12 +15,12 @@ def image_folder(split: str) -> str:
     return f"images/{split}"
 
 
-def losses(splits: Splits, classes: Sequence[str]) -> list[str]:
-    """Return what YOLO does not hold: marks for crowds."""
-    return crowd_lost(splits, "YOLO")
+def losses(splits: Splits, classes: Sequence[str], ids: Ids) -> list[str]:
+    """Return what YOLO does not hold: marks for crowds, ids and areas."""
+    return [*crowd_lost(splits, "YOLO"), *origin_lost(splits, ids, "YOLO")]
 
 
-def write(folder: Path, splits: Splits, classes: Sequence[str]) -> None:
+def write(folder: Path, splits: Splits, classes: Sequence[str], ids: Ids) -> None:
     """Write a text file for each image, also for one without objects, and data.yaml."""
     for split, items in splits.items():
         (folder / "labels" / split).mkdir(parents=True)

@@ -7,7 +7,6 @@ Numbers come from torch's global generator, which training sets by the step.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pixelry.data.letterbox import GREY
+from pixelry.tasks._recolor import recolored
 
 LEAST_SEEN = 0.2  # of an object's area; what is cut off more is no object
 LEAST_SIDE = 2.0  # pixels
-# Luma and two chroma axes (YIQ): a hue is an angle in the plane of the latter.
-YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ def jitter(images: Tensor, boxes: Tensor, labels: Tensor, how: Jitter) -> tuple[
         (B, C, H, W), (B, M', 4) and (B, M'), where M' is the largest number of objects in a result, at least 1.
     """
     images, boxes, labels = _moved(images, boxes, labels, how)
-    return _recolored(images, how), boxes, labels
+    images = recolored(images, hue=how.hue, saturation=how.saturation, value=how.value)
+    return images, boxes, labels
 
 
 def rescaled(images: Tensor, boxes: Tensor, *, most: float, stride: int) -> tuple[Tensor, Tensor]:
@@ -160,20 +159,3 @@ def _kept(boxes: Tensor, labels: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
     order = good.long().argsort(dim=1, descending=True, stable=True)[:, : max(1, int(good.sum(1).max()))]
     labels = torch.where(good, labels, -1).gather(1, order)
     return cut.gather(1, order[..., None].expand(-1, -1, 4)), labels
-
-
-def _recolored(images: Tensor, how: Jitter) -> Tensor:
-    """Change brightness, and of colour pictures saturation and hue: one 3x3 matrix for each picture."""
-    count, channels = images.shape[:2]
-    value = (1 + how.value * (2 * torch.rand(count) - 1)).view(-1, 1, 1, 1).to(images.device)
-    draw = 2 * torch.rand(count, 2) - 1
-    if channels != 3:
-        return (images * value).clamp_(0, 1)
-    angle, saturation = 2 * math.pi * how.hue * draw[:, 0], 1 + how.saturation * draw[:, 1]
-    turn = torch.zeros(count, 3, 3)
-    turn[:, 0, 0] = 1
-    turn[:, 1, 1] = turn[:, 2, 2] = saturation * angle.cos()
-    turn[:, 1, 2], turn[:, 2, 1] = -saturation * angle.sin(), saturation * angle.sin()
-    to_yiq = torch.tensor(YIQ)
-    matrix = (torch.linalg.inv(to_yiq) @ turn @ to_yiq).to(images.device) * value[:, 0]
-    return torch.einsum("bij,bjhw->bihw", matrix, images).clamp_(0, 1)

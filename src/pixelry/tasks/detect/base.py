@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,12 +15,11 @@ from torchvision.ops import batched_nms
 
 from pixelry.boxes import Boxes
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
+from pixelry.data.framing import frame_for
 from pixelry.data.letterbox import has_area, letterbox, letterboxed, place_in
 from pixelry.data.loading import Batch
-from pixelry.data.patches import image_sizes
 from pixelry.errors import DataError, UsageError, unknown
-from pixelry.pixels import read_header
-from pixelry.tasks.base import OF_TRAINING, Evaluator, Form, Source, Task, training_split
+from pixelry.tasks.base import OF_TRAINING, Evaluator, Form, Source, Task, size_of, training_split
 from pixelry.tasks.detect.augment import Jitter, jitter, rescaled
 from pixelry.tasks.detect.metrics import DetectEvaluator
 
@@ -31,8 +27,6 @@ Size = tuple[int, int]
 
 STRIDE = 32  # sides of frames are multiples of it
 LONGEST = 320  # of a frame, unless the user says more: what a CPU trains on
-SIZES = 1000  # pictures whose headers tell the shape of the frame
-MOST_SKEWED = 0.1  # pictures whose aspects differ by no more share a frame of that aspect
 CANDIDATES = 1000  # of a picture before overlapping ones are taken out
 LEAST_SCORE = 0.001  # what is judged; less is nothing
 
@@ -100,13 +94,6 @@ class Detect(Task):
             raise UsageError(f"most is {self.most}; expected 1 or more boxes")
 
     @classmethod
-    def for_network(cls, plugin: ModuleType) -> type[Task]:
-        """Return the class that trains a network, by what its file says in `FAMILY`."""
-        family = importlib.import_module(f"pixelry.tasks.detect.{plugin.FAMILY}").FAMILY
-        assert issubclass(family, Detect)
-        return family
-
-    @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Detect:
         """Make the task for a data set's classes.
 
@@ -149,16 +136,7 @@ class Detect(Task):
                     f"size is {form.size[0]}x{form.size[1]}; detectors want multiples of {STRIDE}, such as 320x320"
                 )
             return form
-        chosen = torch.linspace(0, len(split) - 1, min(SIZES, len(split))).round().long()
-        sizes = torch.tensor(image_sizes(split.subset(chosen)), dtype=torch.float64)
-        aspects = sizes[:, 0] / sizes[:, 1]
-        longest = min(LONGEST, STRIDE * math.ceil(float(sizes.amax()) / STRIDE))
-        if float(aspects.amax() / aspects.amin()) > 1 + MOST_SKEWED:
-            return Form(form.channels, (longest, longest))
-        aspect = float(aspects.median())
-        sides = (longest * min(1.0, aspect), longest * min(1.0, 1 / aspect))
-        height, width = (STRIDE * math.ceil(side / STRIDE - 1e-6) for side in sides)
-        return Form(form.channels, (height, width))
+        return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE))
 
     def fit_split(self, split: Split, *, size: Size, channels: int, training: bool = False) -> Split:
         """Return the split with its pictures in frames, and boxes in pixels of the frames."""
@@ -217,7 +195,7 @@ class Detect(Task):
         """Turn boxes in frames (B, most, 6) into one `Boxes` an image, in its own pixels; weak ones are left out."""
         results = []
         for found, source, name in zip(output.cpu(), sources, names, strict=True):
-            height, width = _size_of(source)
+            height, width = size_of(source)
             across, down, left, top = place_in((height, width), _tight((height, width), size)).numbers()
             kept = found[(found[:, 4] >= self.confidence) & (found[:, 5] >= 0)]
             if self.only:
@@ -242,10 +220,3 @@ def _tight(picture: Any, frame: Size) -> Size:
     """Return the smallest frame in which a picture lies as large as in the given one."""
     size = place_in((int(picture[0]), int(picture[1])), frame).size
     return STRIDE * math.ceil(size[0] / STRIDE), STRIDE * math.ceil(size[1] / STRIDE)
-
-
-def _size_of(source: Source) -> Size:
-    if isinstance(source, Path):
-        header = read_header(source)
-        return header.height, header.width
-    return int(source.shape[0]), int(source.shape[1])

@@ -1,0 +1,151 @@
+"""Pictures with masks in the form that a segmenter sees: scaled until they fit a frame."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from pixelry.data.dataset import Images, Split, to_channels
+from pixelry.data.letterbox import letterbox, place_in
+from pixelry.data.loading import MEMORY_LIMIT
+from pixelry.data.masks import IGNORE
+from pixelry.data.patches import image_sizes
+from pixelry.errors import DataError, ImageError
+
+Size = tuple[int, int]
+SIZES = 1000  # pictures whose headers tell the shape of the frame
+MOST_SKEWED = 0.1  # pictures whose aspects differ by no more share a frame of that aspect
+
+
+def frame_for(split: Split, *, longest: int, stride: int) -> Size:
+    """Return a frame for the pictures of a split: of their own aspect where they share one, else square.
+
+    Args:
+        split: Its headers are read, of a thousand pictures at most.
+        longest: Pixels of the longer side, at most.
+        stride: Of which the sides are multiples.
+    """
+    chosen = torch.linspace(0, len(split) - 1, min(SIZES, len(split))).round().long()
+    sizes = torch.tensor(image_sizes(split.subset(chosen)), dtype=torch.float64)
+    aspects = sizes[:, 0] / sizes[:, 1]
+    side = min(longest, stride * math.ceil(float(sizes.amax()) / stride))
+    if float(aspects.amax() / aspects.amin()) > 1 + MOST_SKEWED:
+        return side, side
+    aspect = float(aspects.median())
+    sides = (side * min(1.0, aspect), side * min(1.0, 1 / aspect))
+    height, width = (stride * math.ceil(one / stride - 1e-6) for one in sides)
+    return height, width
+
+
+def scaled(image: Tensor, frame: Size) -> Tensor:
+    """Return uint8 (C, h, w) as large as it fits into a frame, with nothing around it."""
+    size = place_in((int(image.shape[-2]), int(image.shape[-1])), frame).size
+    return letterbox(image, size)
+
+
+def framed(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
+    """Return a split to train on: pictures in frames, grey around them, and their masks, `IGNORE` around them.
+
+    Args:
+        split: Pictures of any size with "mask".
+        frame: (height, width).
+        channels: 1 or 3.
+        memory: At most so many bytes of pixels are held; of more each picture is read when it is wanted.
+
+    Returns:
+        Images uint8 (N, C, H, W) with "mask" uint8 (N, H, W), or the same read on access.
+
+    Raises:
+        DataError: A picture or a mask cannot be read; it is named.
+    """
+    images, masks = _Framed(split.images, frame, channels), _FramedMasks(split.targets["mask"], frame)
+    names = split.names or [split.name(i) for i in range(len(split))]
+    if len(split) * (channels + 1) * frame[0] * frame[1] > memory:
+        return Split(images, {"mask": masks}, names)
+    pixels = _read(images, (len(split), channels, *frame))
+    return Split(pixels, {"mask": _read(masks, (len(split), *frame))}, names)
+
+
+def fitted(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
+    """Return a split to judge on: pictures scaled to fit a frame, and their masks as they are.
+
+    Args and errors as for `framed`.
+    """
+    images = _Scaled(split.images, frame, channels)
+    sizes = {place_in(size, frame).size for size in image_sizes(split)}
+    names = split.names or [split.name(i) for i in range(len(split))]
+    held: Images = images
+    if len(sizes) == 1 and len(split) * channels * frame[0] * frame[1] <= memory:
+        held = _read(images, (len(split), channels, *sizes.pop()))
+    return Split(held, {"mask": split.targets["mask"]}, names)
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """Pictures that are scaled as they are read."""
+
+    images: Images
+    frame: Size
+    channels: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        try:
+            return self._shown(to_channels(self.images[index], self.channels))
+        except ImageError as error:
+            raise DataError(f"{error}; `pixelry data check` lists every image that cannot be read") from None
+
+    def _shown(self, image: Tensor) -> Tensor:
+        return scaled(image, self.frame)
+
+
+class _Framed(_Scaled):
+    """Pictures that are put into their frames as they are read."""
+
+    def _shown(self, image: Tensor) -> Tensor:
+        return letterbox(image, self.frame)
+
+
+@dataclass(frozen=True)
+class _FramedMasks:
+    """Masks that are put into their frames as they are read."""
+
+    masks: Sequence[Tensor]
+    frame: Size
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def __getitem__(self, index: int) -> Tensor:
+        mask = torch.as_tensor(self.masks[index])
+        place = place_in((int(mask.shape[-2]), int(mask.shape[-1])), self.frame)
+        if mask.shape[-2:] != place.size:
+            mask = F.resize(mask[None], list(place.size), interpolation=InterpolationMode.NEAREST_EXACT)[0]
+        (top, left), (height, width) = place.corner, place.size
+        around = [left, top, self.frame[1] - width - left, self.frame[0] - height - top]
+        return F.pad(mask[None], around, fill=IGNORE)[0] if any(around) else mask
+
+
+def _read(rows: Any, shape: tuple[int, ...]) -> Tensor:
+    """Return all of a sequence of uint8 tensors as one."""
+    held = torch.empty(shape, dtype=torch.uint8)
+
+    def read(index: int) -> None:
+        held[index] = rows[index]
+
+    # Threads: Pillow and torch release the interpreter lock where the time goes.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(read, range(shape[0]), chunksize=16):
+            pass
+    return held

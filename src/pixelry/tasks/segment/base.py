@@ -1,0 +1,205 @@
+"""A class for each pixel: how pictures and masks come to the network, what it learns, and how its answer is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pixelry.data.dataset import Dataset, Split, image_to_tensor
+from pixelry.data.framing import fitted, frame_for, framed, scaled
+from pixelry.data.loading import Batch, native_size
+from pixelry.errors import DataError, UsageError
+from pixelry.segments import Segments
+from pixelry.tasks.base import OF_TRAINING, Evaluator, Form, Source, Task, size_of, training_split
+from pixelry.tasks.segment.augment import MaskJitter, jitter_masks
+from pixelry.tasks.segment.losses import class_counts, class_weights, mask_losses
+from pixelry.tasks.segment.metrics import SegmentEvaluator
+
+Size = tuple[int, int]
+
+STRIDE = 32
+LONGEST = 512  # of a frame, unless the user says more: what a CPU trains on
+
+
+@dataclass(frozen=True)
+class Segment(Task):
+    """The class of each pixel, by a network that gives logits at the size of the picture or a part of it.
+
+    Attributes:
+        classes: Class names.
+        loss: "cross_entropy", "dice" (Milletari et al. 2016), their sum, "focal" (Lin et al. 2017), or "hard", the
+            cross-entropy of the worst quarter of the pixels.
+        balance: Weights of the classes in the cross-entropy: "equal", "median" (Eigen and Fergus 2015) or "enet".
+        weights: Those weights, of the training masks.
+        crop: Part of the frame's sides that a training step sees of a picture.
+        smallest: Training pictures are scaled by this factor
+        largest: to this one.
+        turn: They are turned by at most so many degrees.
+        mirror: Share that is mirrored left to right.
+        upend: Share that is mirrored top to bottom: for pictures without an up.
+        hue: At most such a part of the colour circle.
+        saturation: Changed by at most such a part, up or down.
+        value: Brightness likewise.
+        flip: In prediction, take the mean of the answers to a picture and to its mirror image, in twice the time.
+    """
+
+    classes: tuple[str, ...]
+    loss: Literal["cross_entropy", "dice", "cross_entropy_dice", "focal", "hard"] = field(
+        default="cross_entropy_dice", metadata=OF_TRAINING
+    )
+    balance: Literal["equal", "median", "enet"] = field(default="equal", metadata=OF_TRAINING)
+    weights: tuple[float, ...] = field(default=(), metadata={"fitted": True})
+    crop: float = field(default=1.0, metadata=OF_TRAINING)
+    smallest: float = field(default=0.5, metadata=OF_TRAINING)
+    largest: float = field(default=2.0, metadata=OF_TRAINING)
+    turn: float = field(default=5.0, metadata=OF_TRAINING)
+    mirror: float = field(default=0.5, metadata=OF_TRAINING)
+    upend: float = field(default=0.0, metadata=OF_TRAINING)
+    hue: float = field(default=0.015, metadata=OF_TRAINING)
+    saturation: float = field(default=0.4, metadata=OF_TRAINING)
+    value: float = field(default=0.4, metadata=OF_TRAINING)
+    flip: bool = False
+
+    name: ClassVar[str] = "segment"
+    monitor: ClassVar[str] = "mean_iou"
+    higher_is_better: ClassVar[bool] = True
+    tells: ClassVar[tuple[str, ...]] = ("classes",)
+    recommended: ClassVar[str] = "fpn"
+    ladder: ClassVar[tuple[str, ...]] = ("logistic", "unet", "fcn", "lraspp", "fpn")
+
+    def __post_init__(self) -> None:
+        for name in ("mirror", "upend"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; expected 0 to 1")
+        for name in ("hue", "saturation", "value"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; expected at least 0, and below 1")
+        if not 0 < self.crop <= 1:
+            raise UsageError(f"crop is {self.crop}; it is a part of the frame's sides, above 0 and at most 1")
+        if not 0 <= self.turn <= 180:
+            raise UsageError(f"turn is {self.turn}; expected 0 to 180 degrees")
+        self._jitter()  # says what is wrong with the scales
+
+    @classmethod
+    def classes_of(cls, dataset: Dataset) -> tuple[str, ...]:
+        """Return the names of the values of masks."""
+        return dataset.mask_classes
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset, **options: Any) -> Segment:
+        """Make the task for a data set's classes of pixels.
+
+        Raises:
+            DataError: There are no masks in it.
+        """
+        train = training_split(dataset)
+        if "mask" not in train.targets:
+            raise DataError(
+                f"{dataset.name} ({dataset.format}) has no masks; segmentation wants pairs of images and masks, "
+                "such as images/ and masks/ with files of the same names"
+            )
+        task = cls(classes=dataset.mask_classes, **options)
+        if task.balance == "equal":
+            return task
+        masks = train.targets["mask"]
+        counts = torch.cat([class_counts(masks[i][None], len(task.classes)) for i in range(len(train))])
+        weights = class_weights(counts, task.balance)
+        return cls(classes=task.classes, weights=tuple(float(w) for w in weights), **options)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the number of classes, which `build` needs."""
+        return {"classes": len(self.classes)}
+
+    def input_form(self, split: Split, form: Form) -> Form:
+        """Return frames of the pictures' own size where they share one, else of their aspect; at most 512 pixels."""
+        if form.size is not None:
+            return form
+        native = native_size(split)
+        if native is not None and max(native) <= LONGEST:
+            return Form(form.channels, native)
+        return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE))
+
+    def fit_split(self, split: Split, *, size: Size, channels: int, training: bool = False) -> Split:
+        """Return the split with its pictures scaled to fit the frame; to be judged, masks stay as large as they are."""
+        if "mask" not in split.targets:
+            raise DataError("these images have no masks")
+        fit = framed if training else fitted
+        return fit(split, frame=size, channels=channels)
+
+    def observe(self, batch: Batch, *, training: bool) -> Batch:
+        """Return the batch, in training with changed pictures and their masks (B, H, W)."""
+        if not training:
+            return batch
+        height, width = batch["image"].shape[-2:]
+        frame = max(1, round(self.crop * height)), max(1, round(self.crop * width))
+        images, masks = jitter_masks(batch["image"], batch["mask"], self._jitter(), frame=frame)
+        return {**batch, "image": images, "mask": masks}
+
+    def _jitter(self) -> MaskJitter:
+        return MaskJitter(
+            self.smallest, self.largest, self.turn, self.mirror, self.upend, self.hue, self.saturation, self.value
+        )
+
+    def losses(self, network: nn.Module, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
+        """Return the loss, and its parts where it has several.
+
+        Args:
+            network: Maps pictures to logits (B, K, h, w).
+            batch: "image" (B, C, H, W), "mask" (B, H, W), 255 where a pixel does not count.
+            phase: The only one.
+        """
+        logits: Tensor = network(batch["image"])
+        with torch.autocast(logits.device.type, enabled=False):
+            weights = torch.tensor(self.weights, device=logits.device) if self.weights else None
+            parts = mask_losses(logits.float(), batch["mask"], kind=self.loss, weights=weights)
+        return {name if name == "loss" else f"{name}_loss": value for name, value in parts.items()}
+
+    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return logits (B, K, h, w)."""
+        images = batch["image"]
+        logits: Tensor = network(images)
+        if self.flip:
+            logits = (logits + network(images.flip(-1)).flip(-1)) / 2
+        return logits
+
+    def evaluator(self, *, sync: bool = False) -> Evaluator:
+        """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
+        return LogitEvaluator(self.classes, sync=sync)
+
+    def to_input(self, image: NDArray[Any], *, size: Size, channels: int) -> Tensor:
+        """Return an image as uint8 (C, H, W), as large as it fits into the frame."""
+        return scaled(image_to_tensor(image, channels=channels), size)
+
+    def decode(self, output: Tensor, sources: list[Source], names: list[str], *, size: Size) -> list[Segments]:
+        """Turn logits (B, K, h, w) into the class of each pixel of the images themselves."""
+        found = []
+        for logits, source, name in zip(output, sources, names, strict=True):
+            ids, surest = at_own_size(logits, size_of(source))
+            found.append(Segments(ids, self.classes, name, source, surest))
+        return found
+
+
+class LogitEvaluator(SegmentEvaluator):
+    """Judges logits at the size of the true masks."""
+
+    def update(self, output: Any, batch: Batch) -> None:
+        """Take logits (B, K, h, w), with "mask", one (H, W) of any size for each picture."""
+        masks = batch["mask"]
+        found = [
+            F.interpolate(one[None].float(), mask.shape[-2:], mode="bilinear", align_corners=False)[0].argmax(0)
+            for one, mask in zip(output, masks, strict=True)
+        ]
+        super().update(found, batch)
+
+
+def at_own_size(logits: Tensor, size: Size) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return the surest class of each pixel (H, W), and its probability, of logits (K, h, w)."""
+    large = F.interpolate(logits[None].float(), size, mode="bilinear", align_corners=False)[0]
+    surest, ids = large.softmax(0).max(0)
+    return ids.cpu().numpy().astype(np.uint8), surest.cpu().numpy().astype(np.float32)
