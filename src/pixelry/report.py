@@ -17,7 +17,7 @@ from pixelry.draw import to_png
 from pixelry.errors import ExistsError
 from pixelry.tasks.base import Findings, Picture, Table
 
-PERCENT = {"accuracy", "accuracy_low", "accuracy_high", "top5", "ece", "f1", "pixel_accuracy"}
+PERCENT = {"accuracy", "accuracy_low", "accuracy_high", "top5", "ece", "f1", "pixel_accuracy", "mean_accuracy"}
 DECIBEL = {"psnr", "psnr_noisy"}
 
 

@@ -46,6 +46,33 @@ def frame_for(split: Split, *, longest: int, stride: int) -> Size:
     return height, width
 
 
+def check_masks(split: Split, classes: int) -> None:
+    """Look whether masks in memory fit their pictures and classes; those in files are checked when they are read.
+
+    Args:
+        split: Pictures with "mask".
+        classes: Values from 0 on that a mask may have, beside `IGNORE`.
+
+    Raises:
+        DataError: A mask has another size than its picture, or a value without a class; the picture is named.
+    """
+    masks = split.targets["mask"]
+    if not isinstance(masks, Tensor | list | tuple):
+        return
+    for i, (size, mask) in enumerate(zip(image_sizes(split), masks, strict=True)):
+        if tuple(mask.shape) != size:
+            raise DataError(
+                f"{split.name(i)} has {size[0]}x{size[1]} pixels (height x width), but its mask is of shape "
+                f"{tuple(mask.shape)}; expected the same"
+            )
+        wrong = mask[((mask < 0) | (mask >= classes)) & (mask != IGNORE)]
+        if len(wrong):
+            raise DataError(
+                f"{split.name(i)}: its mask has the value {int(wrong[0])} ({len(wrong):,} such pixels); with {classes} "
+                f"classes, values go from 0 to {classes - 1}, and {IGNORE} is no class"
+            )
+
+
 def scaled(image: Tensor, frame: Size) -> Tensor:
     """Return uint8 (C, h, w) as large as it fits into a frame, with nothing around it."""
     size = place_in((int(image.shape[-2]), int(image.shape[-1])), frame).size
@@ -67,7 +94,8 @@ def framed(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIM
     Raises:
         DataError: A picture or a mask cannot be read; it is named.
     """
-    images, masks = _Framed(split.images, frame, channels), _FramedMasks(split.targets["mask"], frame)
+    images = _Framed(split.images, frame, channels, frozenset({frame}))
+    masks = _FramedMasks(split.targets["mask"], frame)
     names = split.names or [split.name(i) for i in range(len(split))]
     if len(split) * (channels + 1) * frame[0] * frame[1] > memory:
         return Split(images, {"mask": masks}, names)
@@ -80,22 +108,23 @@ def fitted(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIM
 
     Args and errors as for `framed`.
     """
-    images = _Scaled(split.images, frame, channels)
-    sizes = {place_in(size, frame).size for size in image_sizes(split)}
+    sizes = frozenset(place_in(size, frame).size for size in image_sizes(split))
+    images = _Scaled(split.images, frame, channels, sizes)
     names = split.names or [split.name(i) for i in range(len(split))]
     held: Images = images
     if len(sizes) == 1 and len(split) * channels * frame[0] * frame[1] <= memory:
-        held = _read(images, (len(split), channels, *sizes.pop()))
+        held = _read(images, (len(split), channels, *next(iter(sizes))))
     return Split(held, {"mask": split.targets["mask"]}, names)
 
 
 @dataclass(frozen=True)
 class _Scaled:
-    """Pictures that are scaled as they are read."""
+    """Pictures that are scaled as they are read; `sizes` are those that come of it."""
 
     images: Images
     frame: Size
     channels: int
+    sizes: frozenset[Size]
 
     def __len__(self) -> int:
         return len(self.images)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -101,11 +101,20 @@ class _Fitted:
         return _fitted(self.images, index, self.size, self.channels)
 
 
+@runtime_checkable
+class OfSizes(Protocol):
+    """Images, read on access, that know which sizes (height, width) they come in."""
+
+    sizes: frozenset[tuple[int, int]]
+
+
 def native_size(split: Split) -> tuple[int, int] | None:
     """Return (height, width) if all images of a split have the same, else None; only headers are read."""
     images = split.images
     if isinstance(images, Tensor):
         return int(images.shape[-2]), int(images.shape[-1])
+    if isinstance(images, OfSizes):
+        return next(iter(images.sizes)) if len(images.sizes) == 1 else None
     if isinstance(images, FileImages):
         from pixelry.pixels import read_header
 

@@ -11,6 +11,7 @@ box is a distribution over whole strides (Li et al. 2020, Generalized Focal Loss
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +112,29 @@ class Yolo(nn.Module):
         p32 = self.mix32(torch.cat([self.down32(p16), p32], 1))
         grids = [head(p).flatten(2) for head, p in zip(self.heads, (p8, p16, p32), strict=True)]
         return torch.cat(grids, 2).transpose(1, 2)
+
+
+class Build(Protocol):
+    """What a network's file offers."""
+
+    def __call__(self, *, channels: int, size: tuple[int, int], classes: int) -> Yolo:
+        """Build the network."""
+
+
+def of_size(widths: tuple[int, int, int, int], depths: tuple[int, int, int, int]) -> Build:
+    """Return the function that builds the network in one of its sizes, see `Yolo`."""
+
+    def build(*, channels: int, size: tuple[int, int], classes: int) -> Yolo:
+        """Build the network.
+
+        Args:
+            channels: 1 or 3.
+            size: (height, width) of the pictures in pixels; it takes any multiples of 32.
+            classes: Kinds of objects.
+        """
+        return Yolo(channels, classes, widths, depths)
+
+    return build
 
 
 def _double(x: Tensor) -> Tensor:

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from pixelry.networks.detect._yolo import RECIPE, SOURCE, Yolo
+from pixelry.networks.detect._yolo import RECIPE, SOURCE, of_size
 
 SUMMARY = "one look, no anchors, in between"
 SOURCE = SOURCE
 FAMILY = "dense"
 RECIPES = {"detect": RECIPE}
-
-
-def build(*, channels: int, size: tuple[int, int], classes: int) -> Yolo:
-    """Build the network.
-
-    Args:
-        channels: 1 or 3.
-        size: (height, width) of the pictures in pixels; it takes any multiples of 32.
-        classes: Kinds of objects.
-    """
-    return Yolo(channels, classes, widths=(64, 128, 256, 512), depths=(1, 2, 2, 1))
+build = of_size(widths=(64, 128, 256, 512), depths=(1, 2, 2, 1))

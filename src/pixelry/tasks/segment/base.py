@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
-from pixelry.data.framing import fitted, frame_for, framed, scaled
+from pixelry.data.framing import check_masks, fitted, frame_for, framed, scaled
 from pixelry.data.loading import Batch, native_size
+from pixelry.data.masks import IGNORE
 from pixelry.errors import DataError, UsageError
 from pixelry.segments import Segments
 from pixelry.tasks.base import OF_TRAINING, Evaluator, Form, Source, Task, size_of, training_split
@@ -25,6 +26,7 @@ Size = tuple[int, int]
 
 STRIDE = 32
 LONGEST = 512  # of a frame, unless the user says more: what a CPU trains on
+AT_ONCE = 2**26  # logits of one picture at its own size, 256 MiB: of larger ones one class after the other
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,19 @@ class Segment(Task):
 
     @classmethod
     def classes_of(cls, dataset: Dataset) -> tuple[str, ...]:
-        """Return the names of the values of masks."""
+        """Return the names of the values of masks.
+
+        Raises:
+            DataError: There are no masks in it, or their values have no names.
+        """
+        masks = any("mask" in split.targets for split in dataset.splits.values())
+        if masks and not dataset.mask_classes:
+            raise DataError(f"{dataset.name} has masks, but their values have no names; give Dataset(mask_classes=...)")
+        if not masks:
+            raise DataError(
+                f"{dataset.name} ({dataset.format}) has no masks; segmentation wants pairs of images and masks, "
+                "such as images/ and masks/ with files of the same names"
+            )
         return dataset.mask_classes
 
     @classmethod
@@ -96,18 +110,19 @@ class Segment(Task):
         """Make the task for a data set's classes of pixels.
 
         Raises:
-            DataError: There are no masks in it.
+            DataError: There are no masks in it, or none with a pixel of a class.
         """
-        train = training_split(dataset)
+        train, classes = training_split(dataset), cls.classes_of(dataset)
         if "mask" not in train.targets:
-            raise DataError(
-                f"{dataset.name} ({dataset.format}) has no masks; segmentation wants pairs of images and masks, "
-                "such as images/ and masks/ with files of the same names"
-            )
-        task = cls(classes=dataset.mask_classes, **options)
+            raise DataError(f"{dataset.name} has no masks in its training images")
+        check_masks(train, len(classes))
+        masks = train.targets["mask"]
+        # The first mask that shows a class ends the search: of files few are read.
+        if all(bool((torch.as_tensor(masks[i]) == IGNORE).all()) for i in range(len(train))):
+            raise DataError(f"{dataset.name} has no pixel of a class in its {len(train)} training masks, only {IGNORE}")
+        task = cls(classes=classes, **options)
         if task.balance == "equal":
             return task
-        masks = train.targets["mask"]
         counts = torch.cat([class_counts(masks[i][None], len(task.classes)) for i in range(len(train))])
         weights = class_weights(counts, task.balance)
         return cls(classes=task.classes, weights=tuple(float(w) for w in weights), **options)
@@ -129,6 +144,7 @@ class Segment(Task):
         """Return the split with its pictures scaled to fit the frame; to be judged, masks stay as large as they are."""
         if "mask" not in split.targets:
             raise DataError("these images have no masks")
+        check_masks(split, len(self.classes))
         fit = framed if training else fitted
         return fit(split, frame=size, channels=channels)
 
@@ -191,15 +207,36 @@ class LogitEvaluator(SegmentEvaluator):
     def update(self, output: Any, batch: Batch) -> None:
         """Take logits (B, K, h, w), with "mask", one (H, W) of any size for each picture."""
         masks = batch["mask"]
-        found = [
-            F.interpolate(one[None].float(), mask.shape[-2:], mode="bilinear", align_corners=False)[0].argmax(0)
-            for one, mask in zip(output, masks, strict=True)
-        ]
+        found = []
+        for one, mask in zip(output, masks, strict=True):
+            size = (int(mask.shape[-2]), int(mask.shape[-1]))
+            few = len(one) * size[0] * size[1] <= AT_ONCE
+            found.append(_enlarged(one, size).argmax(0) if few else _surest(one, size)[0])
         super().update(found, batch)
 
 
 def at_own_size(logits: Tensor, size: Size) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return the surest class of each pixel (H, W), and its probability, of logits (K, h, w)."""
-    large = F.interpolate(logits[None].float(), size, mode="bilinear", align_corners=False)[0]
-    surest, ids = large.softmax(0).max(0)
+    if len(logits) * size[0] * size[1] <= AT_ONCE:
+        surest, ids = _enlarged(logits, size).softmax(0).max(0)
+    else:
+        ids, surest = _surest(logits, size)
     return ids.cpu().numpy().astype(np.uint8), surest.cpu().numpy().astype(np.float32)
+
+
+def _enlarged(logits: Tensor, size: Size) -> Tensor:
+    return F.interpolate(logits[None].float(), size, mode="bilinear", align_corners=False)[0]
+
+
+def _surest(logits: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    """Return the surest class of each pixel (H, W), and its probability, with one class at its own size at a time."""
+    best = _enlarged(logits[:1], size)[0]
+    ids, total = torch.zeros_like(best, dtype=torch.int64), torch.ones_like(best)
+    for k in range(1, len(logits)):
+        one = _enlarged(logits[k : k + 1], size)[0]
+        top = torch.maximum(best, one)
+        ids[one > best] = k
+        # The sum of exp(logit - best) over the classes so far: 1 / it is the probability of the best.
+        total = total * (best - top).exp() + (one - top).exp()
+        best = top
+    return ids, 1 / total
