@@ -17,7 +17,7 @@ LAYERS = [
     {"distances"},
     {"pixels"},
     {"draw"},
-    {"boxes", "segments", "types"},
+    {"boxes", "instances", "segments", "types"},
     {"data"},
     {"networks"},
     {"tasks"},

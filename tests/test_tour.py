@@ -26,6 +26,7 @@ def test_the_tour_writes_a_page_that_opens_by_itself(here: Path) -> None:
         "Making pictures",
         "A game, and noise",
         "Where things are",
+        "What each pixel shows",
     ):
         assert f"<h2>{title}</h2>" in text
     assert len(re.findall('src="data:image/png;base64', text)) >= 8
@@ -43,6 +44,7 @@ def test_the_tour_writes_a_page_that_opens_by_itself(here: Path) -> None:
         "ddpm",
         "filled",
         "detected",
+        "segmented",
     )
     for name in (f"{stem}.png" for stem in names):
         assert read_image(here / "tour" / name).size > 10_000

@@ -333,8 +333,8 @@ def predict(
         model: A model file, a run's folder, or a `Model`.
         inputs: Image files, folders or quoted patterns such as 'more/*.png'; video files, a stream's address, or 0 for
             the first camera; in Python also arrays and tensors.
-        out: A new or empty folder: predictions.csv, predictions.jsonl and a sheet of the first pictures; of a video its
-            frames drawn, and a JSON line for each.
+        out: A new or empty folder: predictions.csv, predictions.jsonl and a sheet of the first pictures, and of what is
+            a picture, such as a map of classes, a file each; of a video its frames drawn, and a JSON line for each.
         confidence: Of a detector: least score of the boxes that are shown, from 0 to 1.
         overlap: Of a detector: of two boxes of a class with a larger intersection over union the surer stays.
         only: Of a detector: the classes that are shown, such as cat,dog.

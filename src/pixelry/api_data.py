@@ -54,6 +54,7 @@ def show_data(
         "description": dataset.describe(),
         "splits": {name: _counts(dataset, name) for name in dataset.splits},
         "classes": list(dataset.classes),
+        **({"mask_classes": list(dataset.mask_classes)} if dataset.mask_classes else {}),
         "notes": list(dataset.notes),
         "fingerprint": dataset.fingerprint,
         "sheet": str(out) if out is not None else None,
@@ -70,7 +71,8 @@ def _counts(dataset: Dataset, name: str) -> dict[str, Any]:
         per_class = {kind: int((labels == k).sum()) for k, kind in enumerate(dataset.classes)}
         return {"images": len(split), "boxes": len(labels), "per_class": per_class}
     if "label" not in split.targets:
-        return {"images": len(split), "per_class": {}}
+        masks = {"masks": len(split)} if "mask" in split.targets else {}
+        return {"images": len(split), **masks, "per_class": {}}
     counts = split.labels.bincount(minlength=len(dataset.classes)).tolist()
     return {"images": len(split), "per_class": dict(zip(dataset.classes, counts, strict=True))}
 

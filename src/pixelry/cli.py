@@ -190,8 +190,10 @@ def _show_data(facts: dict[str, Any], as_json: bool) -> None:
         return
     print(facts["description"])
     for name, counts in facts["splits"].items():
-        boxes = f"{counts['boxes']:,} boxes, " if "boxes" in counts else ""
-        print(f"  {name}: {counts['images']:,} images, {boxes}{counts['per_class']}")
+        parts = [f"{counts[what]:,} {what}" for what in ("images", "boxes", "masks") if what in counts]
+        print(f"  {name}: {', '.join([*parts, *([str(counts['per_class'])] if counts['per_class'] else [])])}")
+    if "mask_classes" in facts:
+        print(f"  masks show: {', '.join(facts['mask_classes'])}")
     for note in facts["notes"]:
         print(f"  {note}")
     if facts["sheet"]:

@@ -78,6 +78,25 @@ def draw_boxes(
     return np.array(page)
 
 
+def draw_objects(image: NDArray[np.uint8], masks: NDArray[np.bool_], *, strength: float = 0.5) -> NDArray[np.uint8]:
+    """Lay the pixels of objects over an image, each in a colour of its own.
+
+    Args:
+        image: (H, W) or (H, W, C) uint8.
+        masks: (N, H, W) bool, the surest first: they come to lie on top.
+        strength: Of the colours, in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    page = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    page = np.array(PILImage.fromarray(page).convert("RGB"))
+    colors = class_colors(len(masks) + 1)[1:]
+    for mask, color in zip(masks[::-1], colors[::-1], strict=True):
+        page[mask] = np.round((1 - strength) * page[mask] + strength * color.astype(float)).astype(np.uint8)
+    return page
+
+
 def class_colors(count: int) -> NDArray[np.uint8]:
     """Return a colour for each class, uint8 (K, 3): those of Pascal VOC, all different and always the same.
 

@@ -111,6 +111,11 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         else:
             raise unknown("setting", key, {*recipe_keys, *task_hints, *network_hints})
     new_recipe = replace(config.recipe, {**recipe, "options": options})
+    if new_recipe.augment != "none" and plugins.task_for(config.task, config.network).placed:
+        raise UsageError(
+            f"augment={new_recipe.augment} moves pictures, and not what {config.task} learns to find in them; it has "
+            "settings of its own for this, such as mirror=0.5 (augment=none)"
+        )
     return dataclasses.replace(config, recipe=new_recipe, network_options=network)
 
 

@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from pixelry.data.dataset import Images, Split, to_channels
-from pixelry.data.letterbox import letterbox, place_in
+from pixelry.data.letterbox import letterbox, padded, place_in
 from pixelry.data.loading import MEMORY_LIMIT
 from pixelry.data.masks import IGNORE
 from pixelry.data.patches import image_sizes
@@ -178,3 +178,59 @@ def _read(rows: Any, shape: tuple[int, ...]) -> Tensor:
         for _ in pool.map(read, range(shape[0]), chunksize=16):
             pass
     return held
+
+
+def framed_objects(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
+    """Return a split to train on: pictures in frames, and maps of their objects.
+
+    Args:
+        split: Pictures of any size with "masks", "labels" and, where there are any, "crowd", which are left out.
+        frame: (height, width).
+        channels: 1 or 3.
+        memory: As for `framed`.
+
+    Returns:
+        Images with "objects" uint8 (N, H, W): 0 where there is none, k + 1 for object k, `IGNORE` around the pictures;
+        and "labels" int64 (N, M), -1 for none.
+
+    Raises:
+        DataError: A picture or a mask cannot be read, or a picture has more than 254 objects; it is named.
+    """
+    crowd = split.targets.get("crowd")
+    maps = _ObjectMaps(split.targets["masks"], crowd, [split.name(i) for i in range(len(split))])
+    plain = framed(Split(split.images, {"mask": maps}, split.names), frame=frame, channels=channels, memory=memory)
+    labels = padded(split.targets["labels"], (), -1)
+    return Split(plain.images, {"objects": plain.targets["mask"], "labels": labels}, plain.names)
+
+
+def fitted_objects(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
+    """Return a split to judge on: pictures scaled to fit a frame, and their objects as they are.
+
+    Args and errors as for `framed_objects`.
+    """
+    masks, labels = split.targets["masks"], split.targets["labels"]
+    plain = fitted(Split(split.images, {"mask": masks}, split.names), frame=frame, channels=channels, memory=memory)
+    crowd = split.targets.get("crowd") or [torch.zeros(len(row), dtype=torch.bool) for row in labels]
+    return Split(plain.images, {"masks": masks, "labels": labels, "crowd": crowd}, plain.names)
+
+
+@dataclass(frozen=True)
+class _ObjectMaps:
+    """Masks of objects (n, H, W) as one map of their numbers, on access; small objects lie on top of large ones."""
+
+    masks: Sequence[Tensor]
+    crowd: Sequence[Tensor] | None
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def __getitem__(self, index: int) -> Tensor:
+        masks = self.masks[index]
+        if len(masks) >= IGNORE:
+            raise DataError(f"{self.names[index]} has {len(masks)} objects; at most {IGNORE - 1} can be learnt")
+        objects = torch.zeros(masks.shape[-2:], dtype=torch.uint8)
+        for k in masks.flatten(1).sum(1).argsort(descending=True).tolist():
+            if self.crowd is None or not self.crowd[index][k]:
+                objects[masks[k]] = k + 1
+        return objects

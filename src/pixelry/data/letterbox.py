@@ -85,13 +85,13 @@ def letterboxed(split: Split, *, frame: Size, channels: int, memory: int = MEMOR
     rows = split.targets["boxes"]
     crowd = split.targets.get("crowd") or [torch.zeros(len(row), dtype=torch.bool) for row in rows]
     places = torch.tensor([place_in(size, frame).numbers() for size in sizes])
-    boxes, labels = _padded(rows, (4,), 0.0).float(), _padded(split.targets["labels"], (), -1)
+    boxes, labels = padded(rows, (4,), 0.0).float(), padded(split.targets["labels"], (), -1)
     labels = torch.where(has_area(boxes), labels, -1)
     scale, corner = places[:, :2].repeat(1, 2)[:, None], places[:, 2:].repeat(1, 2)[:, None]
     targets = {
         "boxes": torch.where(labels[..., None] >= 0, boxes * scale + corner, 0.0),
         "labels": labels,
-        "crowd": _padded(crowd, (), False),
+        "crowd": padded(crowd, (), False),
         "own_boxes": boxes,
         "place": places,
         "shape": torch.tensor(sizes),
@@ -108,7 +108,7 @@ def has_area(boxes: Tensor) -> Tensor:
     return (boxes[..., 2:] > boxes[..., :2]).all(-1) & boxes.isfinite().all(-1)
 
 
-def _padded(rows: Sequence[Tensor], shape: tuple[int, ...], fill: float) -> Tensor:
+def padded(rows: Sequence[Tensor], shape: tuple[int, ...], fill: float) -> Tensor:
     """Return rows (n, ...) of several lengths as one tensor (N, M, ...), with M at least 1."""
     most = max(1, *(len(row) for row in rows))
     padded = torch.full((len(rows), most, *shape), fill, dtype=rows[0].dtype)

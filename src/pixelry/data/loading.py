@@ -264,8 +264,12 @@ class StreamLoader:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self.loader:
+        batches = iter(self.loader)
+        for batch in batches:
             if "error" in batch:
+                # Left to the garbage collector, the workers are waited for in vain, for seconds.
+                if self.loader.num_workers:
+                    batches._shutdown_workers()  # type: ignore[attr-defined]  # torch has no public name for it
                 raise batch["error"]
             yield batch
 

@@ -137,6 +137,8 @@ class Task(ABC):
         recommended: The network to take when none is named.
         ladder: The networks that `compare` takes when none are named, simplest first.
         tells: Names of what `outputs` tells a network's `build`; a user does not set them.
+        placed: Whether targets have places in pictures, so that the recipe's `augment`, which moves pictures alone, is
+            out of the question; such a task moves both in `observe`.
         classes: Class names, () for tasks without.
     """
 
@@ -147,6 +149,7 @@ class Task(ABC):
     recommended: ClassVar[str]
     ladder: ClassVar[tuple[str, ...]]
     tells: ClassVar[tuple[str, ...]] = ()
+    placed: ClassVar[bool] = False
     classes: tuple[str, ...]
 
     @classmethod
@@ -159,7 +162,7 @@ class Task(ABC):
         if name is None:
             return cls
         family: type[Task] = importlib.import_module(f"{cls.__module__.rpartition('.')[0]}.{name}").FAMILY
-        assert issubclass(family, cls), f"{family} is no {cls}"
+        assert issubclass(family, Task), f"{family} is no task"
         return family
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,7 +37,7 @@ class Regions(nn.Module):
 
     Args:
         body: The detector, whose parameter names stay its own, so that its weights load by name.
-        head_name: The submodule of `body` that scores classes; everything else is the backbone.
+        heads: The submodules of `body` that know the classes; everything else is the backbone.
         channels: 1 or 3.
         first: The label of the first class: 1 where 0 is the background.
         weights: torchvision's weights that fit the body, by our name for them.
@@ -48,19 +48,19 @@ class Regions(nn.Module):
     """
 
     def __init__(
-        self, body: nn.Module, head_name: str, channels: int, *, first: int, weights: Mapping[str, str]
+        self, body: nn.Module, heads: Sequence[str], channels: int, *, first: int, weights: Mapping[str, str]
     ) -> None:
         super().__init__()
         self.normalize = Normalize(channels)
-        self.body, self.head_name, self.first, self.weights = body, head_name, first, weights
+        self.body, self.heads, self.first, self.weights = body, tuple(heads), first, weights
         transform: Any = self.body.transform
         self.statistics = (tuple(transform.image_mean), tuple(transform.image_std))
         self.body.transform = Untouched()
 
     @property
     def head(self) -> nn.Module:
-        """The layer that scores classes."""
-        return self.body.get_submodule(self.head_name)
+        """The layers that know the classes."""
+        return nn.ModuleList([self.body.get_submodule(name) for name in self.heads])
 
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return torchvision's weights with the names that its layers have today: its files keep those of old.
@@ -78,7 +78,8 @@ class Regions(nn.Module):
 
         Args:
             x: (B, C, H, W) in [0, 1]; grey becomes three equal channels.
-            targets: For each picture "boxes" (n, 4) xyxy in pixels and "labels" (n,), from 0.
+            targets: For each picture "boxes" (n, 4) xyxy in pixels and "labels" (n,), from 0; for a body that wants
+                them "masks" (n, H, W) uint8.
         """
         # In full precision: boxes of bfloat16 are exact to one pixel in 128.
         with torch.autocast(x.device.type, enabled=False):
@@ -87,7 +88,7 @@ class Regions(nn.Module):
                 # torchvision tells training from use by the mode of these, also while the backbone is frozen.
                 for module in (self.body, *self.body.children()):
                     module.training = True
-                moved = [{"boxes": t["boxes"], "labels": t["labels"] + self.first} for t in targets]
+                moved = [{**one, "labels": one["labels"] + self.first} for one in targets]
                 return self.body(list(pictures), moved)
             found = self.body(list(pictures))
         return [{**one, "labels": one["labels"] - self.first} for one in found]
@@ -107,4 +108,4 @@ def one_look(
     """
     first = int(background)
     body = make(weights=None, weights_backbone=None, num_classes=classes + first, score_thresh=LEAST_SCORE, **LIMITS)
-    return Regions(body, "head.classification_head", channels, first=first, weights=weights)
+    return Regions(body, ["head.classification_head"], channels, first=first, weights=weights)

@@ -48,4 +48,4 @@ def build(
     else:
         body = detection.fasterrcnn_mobilenet_v3_large_fpn(**options)
         body.rpn.anchor_generator = AnchorGenerator((SIDES,) * 3, (RATIOS,) * 3)
-    return Regions(body, "roi_heads.box_predictor", channels, first=1, weights={"coco": BACKBONES[backbone]})
+    return Regions(body, ["roi_heads.box_predictor"], channels, first=1, weights={"coco": BACKBONES[backbone]})

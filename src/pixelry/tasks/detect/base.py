@@ -77,6 +77,7 @@ class Detect(Task):
     monitor: ClassVar[str] = "map"
     higher_is_better: ClassVar[bool] = True
     tells: ClassVar[tuple[str, ...]] = ("classes",)
+    placed: ClassVar[bool] = True
     recommended: ClassVar[str] = "yolo_n"
     ladder: ClassVar[tuple[str, ...]] = ("yolo_n", "ssd", "faster_rcnn")
 

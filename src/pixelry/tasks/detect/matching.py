@@ -38,21 +38,38 @@ def above(seen: Seen, score: float) -> Seen:
 
 def evaluate_boxes(found: list[Seen], true: list[Seen], classes: int) -> Any:
     """Return pycocotools' COCOeval of found and true boxes, one entry a picture, with its figures computed."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    images = [{"id": i} for i in range(len(true))]
     truth: list[dict[str, Any]] = []
     for i, t in enumerate(true):
         for box, label, crowd in zip(_xywh(t.xyxy), t.labels, t.crowd, strict=True):
-            entry = {"id": len(truth) + 1, "image_id": i, "category_id": int(label), "bbox": box}
+            entry = {"image_id": i, "category_id": int(label), "bbox": box}
             truth.append({**entry, "area": box[2] * box[3], "iscrowd": int(crowd)})
     results: list[dict[str, Any]] = []
     for i, f in enumerate(found):
         for box, label, score in zip(_xywh(f.xyxy), f.labels, f.scores, strict=True):
-            entry = {"id": len(results) + 1, "image_id": i, "category_id": int(label), "bbox": box}
+            entry = {"image_id": i, "category_id": int(label), "bbox": box}
             results.append({**entry, "area": box[2] * box[3], "iscrowd": 0, "score": float(score)})
+    return evaluate_entries(results, truth, pictures=len(true), classes=classes, kind="bbox")
+
+
+def evaluate_entries(
+    results: list[dict[str, Any]], truth: list[dict[str, Any]], *, pictures: int, classes: int, kind: str
+) -> Any:
+    """Return pycocotools' COCOeval, with its figures computed.
+
+    Args:
+        results: COCO's entries with "image_id" (from 0), "category_id" (from 0), "area", "iscrowd", "score", and "bbox"
+            or "segmentation" (run lengths).
+        truth: Such entries, without "score".
+        pictures: How many there are.
+        classes: K.
+        kind: "bbox" or "segm".
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    images = [{"id": i} for i in range(pictures)]
     categories = [{"id": k, "name": str(k)} for k in range(classes)]
+    truth, results = ([{**entry, "id": i} for i, entry in enumerate(entries, 1)] for entries in (truth, results))
     # pycocotools prints what it does.
     with contextlib.redirect_stdout(io.StringIO()):
         real, seen = COCO(), COCO()
@@ -60,7 +77,7 @@ def evaluate_boxes(found: list[Seen], true: list[Seen], classes: int) -> Any:
         seen.dataset = {"images": images, "annotations": results, "categories": categories}
         real.createIndex()
         seen.createIndex()
-        judged = COCOeval(real, seen, "bbox")
+        judged = COCOeval(real, seen, kind)
         judged.evaluate()
         judged.accumulate()
         judged.summarize()

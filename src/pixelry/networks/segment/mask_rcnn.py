@@ -1,0 +1,54 @@
+"""Mask R-CNN by torchvision: regions, what is in each of them, and which of its pixels."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import nn
+from torchvision.models import detection
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+
+from pixelry.config import Recipe
+from pixelry.networks.detect._torchvision import LEAST_SCORE, Regions
+
+SUMMARY = "objects, each with its own mask: regions first, then what is in them"
+SOURCE = "He et al. 2017, Mask R-CNN; Lin et al. 2017 (feature pyramids); torchvision"
+FAMILY = "instances"
+RECIPES = {
+    "segment": Recipe(lr=5e-4, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none"),
+}
+WEIGHTS = {"coco": "MaskRCNN_ResNet50_FPN_Weights.DEFAULT"}
+SIDES = (16, 32, 64, 128, 256)  # of anchors in pixels: half of torchvision's, whose pictures are twice as large
+RATIOS = (0.5, 1.0, 2.0)
+# Of a picture: regions before and after overlapping ones are taken out, and those that a step learns from. They are a
+# quarter of torchvision's, for pictures of a quarter of the area.
+REGIONS = {
+    "rpn_pre_nms_top_n_train": 1000, "rpn_post_nms_top_n_train": 500, "rpn_pre_nms_top_n_test": 500,
+    "rpn_post_nms_top_n_test": 250, "box_batch_size_per_image": 128, "box_score_thresh": LEAST_SCORE,
+}  # fmt: skip
+
+
+def build(
+    *, channels: int, size: tuple[int, int], classes: int, backbone: Literal["resnet18", "resnet50"] = "resnet18"
+) -> Regions:
+    """Build the network.
+
+    Args:
+        channels: 1 or 3.
+        size: (height, width) of the pictures in pixels; it takes any.
+        classes: Kinds of objects.
+        backbone: "resnet18" for a CPU, "resnet50" for a GPU; weights of COCO are there for the latter.
+    """
+    sides = tuple(side // 2 for side in SIDES) if max(size) <= SIDES[-1] else SIDES
+    anchors = AnchorGenerator(tuple((side,) for side in sides), (RATIOS,) * len(sides))
+    options: dict[str, Any] = {"num_classes": classes + 1, "rpn_anchor_generator": anchors, **REGIONS}
+    if backbone == "resnet50":
+        body = detection.maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, **options)
+    else:
+        features = resnet_fpn_backbone(
+            backbone_name=backbone, weights=None, norm_layer=nn.BatchNorm2d, trainable_layers=5
+        )
+        body = detection.MaskRCNN(features, **options)
+    heads = ["roi_heads.box_predictor", "roi_heads.mask_predictor.mask_fcn_logits"]
+    return Regions(body, heads, channels, first=1, weights=WEIGHTS if backbone == "resnet50" else {})

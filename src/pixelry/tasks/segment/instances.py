@@ -1,0 +1,196 @@
+"""Objects with masks: a detector that also says which pixels of a box are its object's (He et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+from torchvision.ops import masks_to_boxes
+
+from pixelry.data.dataset import Dataset, Split
+from pixelry.data.framing import fitted_objects, framed_objects
+from pixelry.data.loading import Batch
+from pixelry.data.masks import IGNORE
+from pixelry.errors import DataError, UsageError, unknown
+from pixelry.instances import Instances, encode
+from pixelry.tasks.base import OF_TRAINING, Evaluator, Source, size_of, training_split
+from pixelry.tasks.segment._window import Size, Window
+from pixelry.tasks.segment.augment import MaskJitter, jitter_masks
+from pixelry.tasks.segment.objects import InstanceEvaluator
+
+LEAST_PIXELS = 8  # of an object in training: what is cut off more is none
+SIDE = 28  # of the masks that the network gives, stretched over their boxes
+SURE = 0.5  # a pixel is an object's from this probability on
+
+
+@dataclass(frozen=True)
+class Objects(Window):
+    """Boxes, classes and masks by torchvision's Mask R-CNN, with its own losses.
+
+    Attributes:
+        classes: Class names.
+        confidence: Objects of lower scores are not shown; a judgement by precision and recall wants them all.
+        most: At most so many objects in a picture.
+        only: Names of the classes that are shown, () for all.
+        smallest, largest, turn, mirror, upend, hue, saturation, value: As for the class of each pixel.
+    """
+
+    classes: tuple[str, ...]
+    confidence: float = 0.5
+    most: int = 100
+    only: tuple[str, ...] = ()
+    smallest: float = field(default=0.7, metadata=OF_TRAINING)
+    largest: float = field(default=1.4, metadata=OF_TRAINING)
+    turn: float = field(default=0.0, metadata=OF_TRAINING)
+    mirror: float = field(default=0.5, metadata=OF_TRAINING)
+    upend: float = field(default=0.0, metadata=OF_TRAINING)
+    hue: float = field(default=0.015, metadata=OF_TRAINING)
+    saturation: float = field(default=0.4, metadata=OF_TRAINING)
+    value: float = field(default=0.4, metadata=OF_TRAINING)
+
+    monitor: ClassVar[str] = "mask_map"
+    higher_is_better: ClassVar[bool] = True
+    tells: ClassVar[tuple[str, ...]] = ("classes",)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.confidence <= 1:
+            raise UsageError(f"confidence is {self.confidence}; expected 0 to 1")
+        if self.most < 1:
+            raise UsageError(f"most is {self.most}; expected 1 or more objects")
+        for name in self.only:
+            if name not in self.classes:
+                raise unknown("class", name, self.classes)
+        self._jitter()  # says what is wrong with its numbers
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset, **options: Any) -> Objects:
+        """Make the task for a data set's classes of objects.
+
+        Raises:
+            DataError: There are no objects with masks in it.
+        """
+        train = training_split(dataset)
+        if "masks" not in train.targets:
+            raise DataError(
+                f"{dataset.name} ({dataset.format}) has no masks of objects; COCO with outlines has them, Pascal VOC "
+                "with SegmentationObject (--format voc_masks), and the built-in shapes"
+            )
+        if not sum(len(labels) for labels in train.targets["labels"]):
+            raise DataError(f"{dataset.name} has no object in its {len(train)} training images")
+        return cls(classes=dataset.classes, **options)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the number of classes, which `build` needs."""
+        return {"classes": len(self.classes)}
+
+    def fit_split(self, split: Split, *, size: Size, channels: int, training: bool = False) -> Split:
+        """Return the split with its pictures scaled to fit the frame; to be judged, masks stay as large as they are."""
+        if "masks" not in split.targets:
+            raise DataError("these images have no masks of objects")
+        fit = framed_objects if training else fitted_objects
+        return fit(split, frame=size, channels=channels)
+
+    def observe(self, batch: Batch, *, training: bool) -> Batch:
+        """Return the batch, in training with changed pictures and their objects.
+
+        Objects are numbers in a map "objects" (B, H, W), from 1 on, whose classes are "labels" (B, M).
+        """
+        if not training:
+            return batch
+        images, objects = jitter_masks(batch["image"], batch["objects"], self._jitter())
+        return {**batch, "image": images, "objects": torch.where(objects == IGNORE, 0, objects)}
+
+    def _jitter(self) -> MaskJitter:
+        return MaskJitter(
+            self.smallest, self.largest, self.turn, self.mirror, self.upend, self.hue, self.saturation, self.value
+        )
+
+    def losses(self, network: Any, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
+        """Return the loss and the network's own parts of it.
+
+        Args:
+            network: Maps pictures and targets to losses by name.
+            batch: "image" (B, C, H, W), "objects" (B, H, W), "labels" (B, M).
+            phase: The only one.
+        """
+        pairs = zip(batch["objects"], batch["labels"], strict=True)
+        parts: dict[str, Tensor] = network(batch["image"], [_target(objects, labels) for objects, labels in pairs])
+        named = {f"{name.removeprefix('loss_').removesuffix('_loss')}_loss": value for name, value in parts.items()}
+        return {"loss": torch.stack(list(parts.values())).sum(), **named}
+
+    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return the objects of each picture, surest first: (B, most, 6 + 28 * 28).
+
+        Box xyxy in pixels of what the network saw, score, label (-1 for none), and the probability of each of 28x28
+        places of the box to be the object's.
+        """
+        images = batch["image"]
+        found = images.new_zeros(len(images), self.most, 6 + SIDE**2)
+        found[..., 5] = -1
+        for one, into in zip(network(images), found, strict=True):
+            best = one["scores"].topk(min(self.most, len(one["scores"]))).indices
+            rows = (one["boxes"], one["scores"][:, None], one["labels"][:, None], one["masks"].flatten(1))
+            into[: len(best)] = torch.cat([row[best].to(into) for row in rows], 1)
+        return found
+
+    def evaluator(self, *, sync: bool = False) -> Evaluator:
+        """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
+        return InstanceEvaluator(self.classes, at_own_size, confidence=self.confidence, sync=sync)
+
+    def decode(self, output: Tensor, sources: list[Source], names: list[str], *, size: Size) -> list[Instances]:
+        """Turn the network's objects into one `Instances` an image, in its own pixels; weak ones are left out."""
+        results = []
+        wanted = [self.classes.index(name) for name in self.only or self.classes]
+        for found, source, name in zip(output.cpu(), sources, names, strict=True):
+            kept = found[(found[:, 4] >= self.confidence) & torch.isin(found[:, 5].long(), torch.tensor(wanted))]
+            own = size_of(source)
+            boxes, masks = at_own_size(kept, own, self.seen_size(own, size))
+            results.append(
+                Instances(
+                    xyxy=boxes.numpy().astype(np.float32),
+                    scores=kept[:, 4].numpy().astype(np.float32),
+                    labels=kept[:, 5].numpy().astype(np.int64),
+                    classes=self.classes,
+                    name=name,
+                    source=source,
+                    runs=encode(masks),
+                )
+            )
+        return results
+
+
+def _target(objects: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return what torchvision learns from: the boxes, labels and masks of the objects of a map (H, W)."""
+    counts = objects.long().flatten().bincount(minlength=1)
+    here = (counts[1:] >= LEAST_PIXELS).nonzero().flatten()
+    masks = objects[None] == (here + 1)[:, None, None].to(objects)
+    boxes = masks_to_boxes(masks) if len(here) else torch.zeros(0, 4, device=objects.device)
+    # It gives the last pixel's place, and a box ends behind it.
+    boxes = boxes + boxes.new_tensor([0.0, 0, 1, 1])
+    return {"boxes": boxes, "labels": labels[here], "masks": masks.to(torch.uint8)}
+
+
+def at_own_size(found: Tensor, own: Size, seen: Size) -> tuple[Tensor, NDArray[np.bool_]]:
+    """Return boxes (n, 4) and masks (n, H, W) in an image's own pixels.
+
+    Args:
+        found: (n, 6 + 28 * 28) as of `forward`.
+        own: (height, width) of the image.
+        seen: Of what the network saw of it.
+    """
+    scale = found.new_tensor([own[1] / seen[1], own[0] / seen[0]]).repeat(2)
+    most = found.new_tensor([own[1], own[0]]).repeat(2)
+    boxes = torch.minimum((found[:, :4] * scale).clamp_min(0), most)
+    if not len(found):
+        return boxes, np.zeros((0, *own), dtype=np.bool_)
+    places = found[:, 6:].view(-1, 1, SIDE, SIDE)
+    pasted = paste_masks_in_image(places, boxes, own, padding=1)[:, 0]
+    return boxes, (pasted >= SURE).cpu().numpy()
+
+
+FAMILY = Objects
