@@ -74,7 +74,8 @@ def letterboxed(split: Split, *, frame: Size, channels: int, memory: int = MEMOR
     Returns:
         The split; its targets are tensors: "boxes" (N, M, 4) float32, "labels" (N, M) int64, -1 where a picture has
         fewer than M or a box has no area, "crowd" (N, M) bool, "own_boxes" (N, M, 4) in pixels of the pictures
-        themselves, "place" (N, 4) as `Place.numbers`, and "shape" (N, 2), height and width of the pictures themselves.
+        themselves, "area" (N, M) in pixels squared, that of the box where the data states no other, "place" (N, 4) as
+        `Place.numbers`, and "shape" (N, 2), height and width of the pictures themselves.
 
     Raises:
         DataError: A picture cannot be read, or there is none; it is named.
@@ -93,6 +94,7 @@ def letterboxed(split: Split, *, frame: Size, channels: int, memory: int = MEMOR
         "labels": labels,
         "crowd": padded(crowd, (), False),
         "own_boxes": boxes,
+        "area": _areas(boxes, split),
         "place": places,
         "shape": torch.tensor(sizes),
     }
@@ -101,6 +103,16 @@ def letterboxed(split: Split, *, frame: Size, channels: int, memory: int = MEMOR
     if len(sizes) * channels * frame[0] * frame[1] <= memory:
         images = _read(images, (len(sizes), channels, *frame))
     return Split(images, targets, names)
+
+
+def _areas(boxes: Tensor, split: Split) -> Tensor:
+    """Return the areas of boxes (N, M, 4), or what a COCO file states of their objects, (N, M)."""
+    areas = (boxes[..., 2:] - boxes[..., :2]).double().clamp_min(0).prod(-1)
+    for row, stated in zip(areas, split.origin.areas if split.origin else (), strict=False):
+        for k, area in enumerate(stated):
+            if area is not None:
+                row[k] = area
+    return areas
 
 
 def has_area(boxes: Tensor) -> Tensor:

@@ -46,32 +46,51 @@ def assign(
     """
     batch, objects = true_labels.shape
     places = len(points)
-    center = (true_boxes[..., :2] + true_boxes[..., 2:]) / 2
-    half = ((true_boxes[..., 2:] - true_boxes[..., :2]) / 2).clamp_min(least / 2)
-    # A box in the middle of four places reaches them just so.
-    inside = ((points - center[:, :, None]).abs() <= half[:, :, None]).all(-1)  # (B, M, A)
-    b, m, a = (inside & (true_labels >= 0)[..., None]).nonzero(as_tuple=True)
     # Only pairs of an object and a place in it are looked at: one in fifty.
+    b, m, a = _pairs(points, least, true_boxes, true_labels)
     overlap = paired_iou(boxes[b, a], true_boxes[b, m])
     fitness = scores[b, a, true_labels[b, m]].pow(ALPHA) * overlap.pow(BETA)
-    table = fitness.new_zeros(batch, objects, places)
     # Even where nothing fits yet, an object wants places: those of the largest IoU, by the tiny number.
-    table[b, m, a] = fitness + 1e-9 * (overlap + 1e-3)
-    best = table.topk(min(PLACES, places), -1)
-    chosen = torch.zeros_like(table, dtype=torch.bool).scatter_(-1, best.indices, best.values > 0)
+    fitness = fitness + 1e-9 * (overlap + 1e-3)
+    wanted = _first(b * objects + m, fitness, PLACES)
+    b, m, a, overlap, fitness = (values[wanted] for values in (b, m, a, overlap, fitness))
     # A place that several objects want goes to the one that it boxes best.
-    ious = fitness.new_full((batch, objects, places), -1.0)
-    ious[b, m, a] = overlap
-    ious = ious.masked_fill(~chosen, -1.0)
-    found, owner = ious.max(1)  # (B, A)
-    chosen &= torch.arange(objects, device=owner.device)[None, :, None] == owner[:, None]
-    table, ious = table * chosen, ious.clamp_min(0) * chosen
+    owned = _first(b * places + a, overlap, 1)
+    b, m, a, overlap, fitness = (values[owned] for values in (b, m, a, overlap, fitness))
     # t is scaled so that an object's best place should score as high as its IoU (section 3.3).
-    scaled = table / table.amax(-1, keepdim=True).clamp_min(1e-12) * ious.amax(-1, keepdim=True)
-    taken = found >= 0
-    labels = true_labels.gather(1, owner) * taken
-    matched = true_boxes.gather(1, owner[..., None].expand(-1, -1, 4)) * taken[..., None]
-    return Assigned(scaled.amax(1) * taken, labels, matched)
+    own = b * objects + m
+    fittest, closest = (
+        values.new_zeros(batch * objects).scatter_reduce(0, own, values, "amax")[own] for values in (fitness, overlap)
+    )
+    weight = fitness.new_zeros(batch, places).index_put((b, a), fitness / fittest.clamp_min(1e-12) * closest)
+    labels = true_labels.new_zeros(batch, places).index_put((b, a), true_labels[b, m])
+    matched = true_boxes.new_zeros(batch, places, 4).index_put((b, a), true_boxes[b, m])
+    return Assigned(weight, labels, matched)
+
+
+def _pairs(points: Tensor, least: float, true_boxes: Tensor, true_labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return picture, object and place of all pairs whose place lies in the object's box, in this order, each (P,)."""
+    found = []
+    for picture, (boxes, labels) in enumerate(zip(true_boxes, true_labels, strict=True)):
+        real = (labels >= 0).nonzero().flatten()
+        center = (boxes[real, :2] + boxes[real, 2:]) / 2
+        half = ((boxes[real, 2:] - boxes[real, :2]) / 2).clamp_min(least / 2)
+        # A box in the middle of four places reaches them just so.
+        near = [(points[:, k] - center[:, k, None]).abs() <= half[:, k, None] for k in range(2)]
+        m, a = (near[0] & near[1]).nonzero(as_tuple=True)
+        found.append((torch.full_like(m, picture), real[m], a))
+    b, m, a = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return b, m, a
+
+
+def _first(groups: Tensor, values: Tensor, count: int) -> Tensor:
+    """Return the indices (n,) of the largest values of each group, at most so many of each; of equals the first."""
+    order = values.argsort(descending=True, stable=True)
+    order = order[groups[order].argsort(stable=True)]
+    ordered = groups[order]
+    # How far each stands behind the first of its group.
+    rank = torch.arange(len(order), device=order.device) - torch.searchsorted(ordered, ordered)
+    return order[rank < count].sort().values
 
 
 def paired_iou(one: Tensor, other: Tensor) -> Tensor:

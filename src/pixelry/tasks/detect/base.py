@@ -165,21 +165,22 @@ class Detect(Task):
         return {**batch, "image": images, "boxes": boxes, "labels": labels}
 
     @abstractmethod
-    def detect(self, network: nn.Module, images: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Return for each picture its boxes (n, 4) xyxy, scores (n,) and labels (n,), in any order and number."""
+    def detect(self, network: nn.Module, images: Tensor, least: float) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Return for each picture its boxes (n, 4) xyxy, scores (n,) from the least on, labels (n,), in any order."""
 
     def forward(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the boxes of each picture, surest first: (B, most, 6): xyxy, score and label, -1 for none."""
+        """Return the boxes of each picture, surest first: (B, most, 6): xyxy, score and label, -1 for none.
+
+        To be judged, boxes of all scores are wanted; where there is no truth in the batch, only those that are shown.
+        """
         images = batch["image"]
+        least = LEAST_SCORE if "boxes" in batch else max(LEAST_SCORE, self.confidence)
         found = images.new_zeros(len(images), self.most, 6)
         found[..., 5] = -1
-        for boxes, scores, labels, into in (
-            (*one, into) for one, into in zip(self.detect(network, images), found, strict=True)
-        ):
+        for (boxes, scores, labels), into in zip(self.detect(network, images, least), found, strict=True):
             best = scores.topk(min(CANDIDATES, len(scores))).indices
             boxes, scores, labels = boxes[best], scores[best], labels[best]
             kept = batched_nms(boxes, scores, labels, self.overlap)[: self.most]
-            kept = kept[scores[kept] > LEAST_SCORE]
             into[: len(kept)] = torch.cat([boxes[kept], scores[kept, None], labels[kept, None].to(boxes)], 1)
         return found
 

@@ -18,7 +18,7 @@ from torchvision.ops import complete_box_iou_loss
 from pixelry.data.loading import Batch
 from pixelry.tasks.base import OF_TRAINING
 from pixelry.tasks.detect.assign import assign
-from pixelry.tasks.detect.base import LEAST_SCORE, Detect
+from pixelry.tasks.detect.base import CANDIDATES, Detect
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,19 @@ class Dense(Detect):
         loss = score_loss + self.box_weight * box_loss + self.side_weight * side_loss
         return {"loss": loss, "score_loss": score_loss, "box_loss": box_loss, "side_loss": side_loss}
 
-    def detect(self, network: Any, images: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Return for each picture its boxes (n, 4) xyxy, scores (n,) and labels (n,)."""
+    def detect(self, network: Any, images: Tensor, least: float) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Return for each picture its boxes (n, 4) xyxy, scores (n,) and labels (n,), the surest."""
         logits: Tensor = network(images).float()
         points, strides = places(images, network.strides)
         sides, scores = logits.split([4 * network.bins, len(self.classes)], 2)
         found = []
         for one, score in zip(sides.unflatten(2, (4, -1)), scores.sigmoid(), strict=True):
-            place, label = (score > LEAST_SCORE).nonzero(as_tuple=True)
-            boxes = boxes_of(one[place], points[place], strides[place])
-            found.append((boxes, score[place, label], label))
+            place, label = (score >= least).nonzero(as_tuple=True)
+            sure = score[place, label]
+            # Boxes are worked out of the few that count.
+            best = sure.topk(min(CANDIDATES, len(sure))).indices
+            place, label = place[best], label[best]
+            found.append((boxes_of(one[place], points[place], strides[place]), sure[best], label))
         return found
 
 

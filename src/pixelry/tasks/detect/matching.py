@@ -22,12 +22,14 @@ class Seen:
         labels: (n,).
         scores: (n,) of found ones; of true ones 1.
         crowd: (n,) bool, true ones that are not judged.
+        areas: (n,) of true objects, by which they are small or large; None for those of their boxes.
     """
 
     xyxy: NDArray[np.float64]
     labels: NDArray[np.int64]
     scores: NDArray[np.float64]
     crowd: NDArray[np.bool_]
+    areas: NDArray[np.float64] | None = None
 
 
 def above(seen: Seen, score: float) -> Seen:
@@ -40,9 +42,10 @@ def evaluate_boxes(found: list[Seen], true: list[Seen], classes: int) -> Any:
     """Return pycocotools' COCOeval of found and true boxes, one entry a picture, with its figures computed."""
     truth: list[dict[str, Any]] = []
     for i, t in enumerate(true):
-        for box, label, crowd in zip(_xywh(t.xyxy), t.labels, t.crowd, strict=True):
+        areas = np.prod(t.xyxy[:, 2:] - t.xyxy[:, :2], 1) if t.areas is None else t.areas
+        for box, label, crowd, area in zip(_xywh(t.xyxy), t.labels, t.crowd, areas, strict=True):
             entry = {"image_id": i, "category_id": int(label), "bbox": box}
-            truth.append({**entry, "area": box[2] * box[3], "iscrowd": int(crowd)})
+            truth.append({**entry, "area": float(area), "iscrowd": int(crowd)})
     results: list[dict[str, Any]] = []
     for i, f in enumerate(found):
         for box, label, score in zip(_xywh(f.xyxy), f.labels, f.scores, strict=True):

@@ -59,7 +59,8 @@ class DetectEvaluator(Evaluator):
     def take(self, found: Tensor, batch: Batch) -> None:
         """Take boxes (B, most, 6) in the pictures' own pixels."""
         self.found.append(found.double())
-        self.true.append(_joined([batch["own_boxes"], batch["labels"][..., None], batch["crowd"][..., None]]))
+        rows = [batch["own_boxes"], *(batch[name][..., None] for name in ("labels", "crowd", "area"))]
+        self.true.append(torch.cat([row.double() for row in rows], -1))
         self.indices.append(batch["index"])
 
     def compute(self) -> dict[str, float]:
@@ -167,10 +168,6 @@ class DetectEvaluator(Evaluator):
         return Picture("Worst pictures", sheet, note)
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
-    return torch.cat([part.double() for part in parts], -1)
-
-
 def _found(rows: NDArray[Any]) -> Seen:
     rows = rows[rows[:, 5] >= 0]
     return Seen(rows[:, :4], rows[:, 5].astype(np.int64), rows[:, 4], np.zeros(len(rows), bool))
@@ -178,4 +175,4 @@ def _found(rows: NDArray[Any]) -> Seen:
 
 def _true(rows: NDArray[Any]) -> Seen:
     rows = rows[rows[:, 4] >= 0]
-    return Seen(rows[:, :4], rows[:, 4].astype(np.int64), np.ones(len(rows)), rows[:, 5] > 0)
+    return Seen(rows[:, :4], rows[:, 4].astype(np.int64), np.ones(len(rows)), rows[:, 5] > 0, rows[:, 6])

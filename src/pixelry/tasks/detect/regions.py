@@ -35,9 +35,13 @@ class Regions(Detect):
         }
         return {"loss": torch.stack(list(parts.values())).sum(), **named}
 
-    def detect(self, network: Any, images: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def detect(self, network: Any, images: Tensor, least: float) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Return for each picture its boxes (n, 4) xyxy, scores (n,) and labels (n,)."""
-        return [(one["boxes"], one["scores"], one["labels"]) for one in network(images)]
+        found = []
+        for one in network(images):
+            kept = one["scores"] >= least
+            found.append((one["boxes"][kept], one["scores"][kept], one["labels"][kept]))
+        return found
 
 
 FAMILY = Regions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from pixelry.data.dataset import Split, image_to_tensor
 from pixelry.data.framing import frame_for, scaled
 from pixelry.data.letterbox import place_in
 from pixelry.data.loading import native_size
-from pixelry.tasks.base import Form, Task
+from pixelry.errors import UsageError
+from pixelry.tasks.base import OF_TRAINING, Form, Task
+from pixelry.tasks.segment.augment import MaskJitter
 
 Size = tuple[int, int]
 
@@ -22,13 +24,52 @@ LONGEST = 512  # of a frame, unless the user says more: what a CPU trains on
 
 @dataclass(frozen=True)
 class Window(Task):
-    """A task whose networks take pictures of any size."""
+    """A task whose networks take pictures of any size.
+
+    Attributes:
+        classes: Class names.
+        smallest: Training pictures are scaled by this factor
+        largest: to this one.
+        turn: They are turned by at most so many degrees.
+        mirror: Share that is mirrored left to right.
+        upend: Share that is mirrored top to bottom: for pictures without an up.
+        hue: At most such a part of the colour circle.
+        saturation: Changed by at most such a part, up or down.
+        value: Brightness likewise.
+    """
+
+    classes: tuple[str, ...]
+    smallest: float = field(default=0.5, metadata=OF_TRAINING)
+    largest: float = field(default=2.0, metadata=OF_TRAINING)
+    turn: float = field(default=5.0, metadata=OF_TRAINING)
+    mirror: float = field(default=0.5, metadata=OF_TRAINING)
+    upend: float = field(default=0.0, metadata=OF_TRAINING)
+    hue: float = field(default=0.015, metadata=OF_TRAINING)
+    saturation: float = field(default=0.4, metadata=OF_TRAINING)
+    value: float = field(default=0.4, metadata=OF_TRAINING)
 
     name: ClassVar[str] = "segment"
     placed: ClassVar[bool] = True
     tells: ClassVar[tuple[str, ...]] = ("classes",)
     recommended: ClassVar[str] = "fpn"
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "unet", "fcn", "lraspp", "fpn")
+
+    def __post_init__(self) -> None:
+        for name in ("mirror", "upend"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; expected 0 to 1")
+        for name in ("hue", "saturation", "value"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; expected at least 0, and below 1")
+        if not 0 <= self.turn <= 180:
+            raise UsageError(f"turn is {self.turn}; expected 0 to 180 degrees")
+        self.changes()  # says what is wrong with the scales
+
+    def changes(self) -> MaskJitter:
+        """Return how training pictures are changed together with their masks."""
+        return MaskJitter(
+            self.smallest, self.largest, self.turn, self.mirror, self.upend, self.hue, self.saturation, self.value
+        )
 
     def outputs(self) -> dict[str, Any]:
         """Return the number of classes, which `build` needs."""

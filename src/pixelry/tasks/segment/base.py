@@ -11,83 +11,49 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelry.data.dataset import Dataset, Split, image_to_tensor
-from pixelry.data.framing import check_masks, fitted, frame_for, framed, scaled
-from pixelry.data.loading import Batch, native_size
+from pixelry.data.dataset import Dataset, Split
+from pixelry.data.framing import check_masks, fitted, framed
+from pixelry.data.loading import Batch
 from pixelry.data.masks import IGNORE
 from pixelry.errors import DataError, UsageError
 from pixelry.segments import Segments
-from pixelry.tasks.base import OF_TRAINING, Evaluator, Form, Source, Task, size_of, training_split
-from pixelry.tasks.segment.augment import MaskJitter, jitter_masks
+from pixelry.tasks.base import OF_TRAINING, Evaluator, Source, size_of, training_split
+from pixelry.tasks.segment._window import Size, Window
+from pixelry.tasks.segment.augment import jitter_masks
 from pixelry.tasks.segment.losses import class_counts, class_weights, mask_losses
 from pixelry.tasks.segment.metrics import SegmentEvaluator
 
-Size = tuple[int, int]
-
-STRIDE = 32
-LONGEST = 512  # of a frame, unless the user says more: what a CPU trains on
 AT_ONCE = 2**26  # logits of one picture at its own size, 256 MiB: of larger ones one class after the other
 
 
 @dataclass(frozen=True)
-class Segment(Task):
+class Segment(Window):
     """The class of each pixel, by a network that gives logits at the size of the picture or a part of it.
 
     Attributes:
-        classes: Class names.
         loss: "cross_entropy", "dice" (Milletari et al. 2016), their sum, "focal" (Lin et al. 2017), or "hard", the
             cross-entropy of the worst quarter of the pixels.
         balance: Weights of the classes in the cross-entropy: "equal", "median" (Eigen and Fergus 2015) or "enet".
         weights: Those weights, of the training masks.
         crop: Part of the frame's sides that a training step sees of a picture.
-        smallest: Training pictures are scaled by this factor
-        largest: to this one.
-        turn: They are turned by at most so many degrees.
-        mirror: Share that is mirrored left to right.
-        upend: Share that is mirrored top to bottom: for pictures without an up.
-        hue: At most such a part of the colour circle.
-        saturation: Changed by at most such a part, up or down.
-        value: Brightness likewise.
         flip: In prediction, take the mean of the answers to a picture and to its mirror image, in twice the time.
     """
 
-    classes: tuple[str, ...]
     loss: Literal["cross_entropy", "dice", "cross_entropy_dice", "focal", "hard"] = field(
         default="cross_entropy_dice", metadata=OF_TRAINING
     )
     balance: Literal["equal", "median", "enet"] = field(default="equal", metadata=OF_TRAINING)
     weights: tuple[float, ...] = field(default=(), metadata={"fitted": True})
     crop: float = field(default=1.0, metadata=OF_TRAINING)
-    smallest: float = field(default=0.5, metadata=OF_TRAINING)
-    largest: float = field(default=2.0, metadata=OF_TRAINING)
-    turn: float = field(default=5.0, metadata=OF_TRAINING)
-    mirror: float = field(default=0.5, metadata=OF_TRAINING)
-    upend: float = field(default=0.0, metadata=OF_TRAINING)
-    hue: float = field(default=0.015, metadata=OF_TRAINING)
-    saturation: float = field(default=0.4, metadata=OF_TRAINING)
-    value: float = field(default=0.4, metadata=OF_TRAINING)
     flip: bool = False
 
-    name: ClassVar[str] = "segment"
     monitor: ClassVar[str] = "mean_iou"
     higher_is_better: ClassVar[bool] = True
-    tells: ClassVar[tuple[str, ...]] = ("classes",)
-    placed: ClassVar[bool] = True
-    recommended: ClassVar[str] = "fpn"
-    ladder: ClassVar[tuple[str, ...]] = ("logistic", "unet", "fcn", "lraspp", "fpn")
 
     def __post_init__(self) -> None:
-        for name in ("mirror", "upend"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected 0 to 1")
-        for name in ("hue", "saturation", "value"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected at least 0, and below 1")
+        super().__post_init__()
         if not 0 < self.crop <= 1:
             raise UsageError(f"crop is {self.crop}; it is a part of the frame's sides, above 0 and at most 1")
-        if not 0 <= self.turn <= 180:
-            raise UsageError(f"turn is {self.turn}; expected 0 to 180 degrees")
-        self._jitter()  # says what is wrong with the scales
 
     @classmethod
     def classes_of(cls, dataset: Dataset) -> tuple[str, ...]:
@@ -127,19 +93,6 @@ class Segment(Task):
         weights = class_weights(counts, task.balance)
         return cls(classes=task.classes, weights=tuple(float(w) for w in weights), **options)
 
-    def outputs(self) -> dict[str, Any]:
-        """Return the number of classes, which `build` needs."""
-        return {"classes": len(self.classes)}
-
-    def input_form(self, split: Split, form: Form) -> Form:
-        """Return frames of the pictures' own size where they share one, else of their aspect; at most 512 pixels."""
-        if form.size is not None:
-            return form
-        native = native_size(split)
-        if native is not None and max(native) <= LONGEST:
-            return Form(form.channels, native)
-        return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE))
-
     def fit_split(self, split: Split, *, size: Size, channels: int, training: bool = False) -> Split:
         """Return the split with its pictures scaled to fit the frame; to be judged, masks stay as large as they are."""
         if "mask" not in split.targets:
@@ -154,13 +107,8 @@ class Segment(Task):
             return batch
         height, width = batch["image"].shape[-2:]
         frame = max(1, round(self.crop * height)), max(1, round(self.crop * width))
-        images, masks = jitter_masks(batch["image"], batch["mask"], self._jitter(), frame=frame)
+        images, masks = jitter_masks(batch["image"], batch["mask"], self.changes(), frame=frame)
         return {**batch, "image": images, "mask": masks}
-
-    def _jitter(self) -> MaskJitter:
-        return MaskJitter(
-            self.smallest, self.largest, self.turn, self.mirror, self.upend, self.hue, self.saturation, self.value
-        )
 
     def losses(self, network: nn.Module, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
         """Return the loss, and its parts where it has several.
@@ -187,10 +135,6 @@ class Segment(Task):
     def evaluator(self, *, sync: bool = False) -> Evaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
         return LogitEvaluator(self.classes, sync=sync)
-
-    def to_input(self, image: NDArray[Any], *, size: Size, channels: int) -> Tensor:
-        """Return an image as uint8 (C, H, W), as large as it fits into the frame."""
-        return scaled(image_to_tensor(image, channels=channels), size)
 
     def decode(self, output: Tensor, sources: list[Source], names: list[str], *, size: Size) -> list[Segments]:
         """Turn logits (B, K, h, w) into the class of each pixel of the images themselves."""

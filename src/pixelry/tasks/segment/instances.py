@@ -20,7 +20,7 @@ from pixelry.errors import DataError, UsageError, unknown
 from pixelry.instances import Instances, encode
 from pixelry.tasks.base import OF_TRAINING, Evaluator, Source, size_of, training_split
 from pixelry.tasks.segment._window import Size, Window
-from pixelry.tasks.segment.augment import MaskJitter, jitter_masks
+from pixelry.tasks.segment.augment import jitter_masks
 from pixelry.tasks.segment.objects import InstanceEvaluator
 
 LEAST_PIXELS = 8  # of an object in training: what is cut off more is none
@@ -33,31 +33,23 @@ class Objects(Window):
     """Boxes, classes and masks by torchvision's Mask R-CNN, with its own losses.
 
     Attributes:
-        classes: Class names.
         confidence: Objects of lower scores are not shown; a judgement by precision and recall wants them all.
         most: At most so many objects in a picture.
         only: Names of the classes that are shown, () for all.
-        smallest, largest, turn, mirror, upend, hue, saturation, value: As for the class of each pixel.
     """
 
-    classes: tuple[str, ...]
     confidence: float = 0.5
     most: int = 100
     only: tuple[str, ...] = ()
     smallest: float = field(default=0.7, metadata=OF_TRAINING)
     largest: float = field(default=1.4, metadata=OF_TRAINING)
     turn: float = field(default=0.0, metadata=OF_TRAINING)
-    mirror: float = field(default=0.5, metadata=OF_TRAINING)
-    upend: float = field(default=0.0, metadata=OF_TRAINING)
-    hue: float = field(default=0.015, metadata=OF_TRAINING)
-    saturation: float = field(default=0.4, metadata=OF_TRAINING)
-    value: float = field(default=0.4, metadata=OF_TRAINING)
 
     monitor: ClassVar[str] = "mask_map"
     higher_is_better: ClassVar[bool] = True
-    tells: ClassVar[tuple[str, ...]] = ("classes",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.confidence <= 1:
             raise UsageError(f"confidence is {self.confidence}; expected 0 to 1")
         if self.most < 1:
@@ -65,7 +57,6 @@ class Objects(Window):
         for name in self.only:
             if name not in self.classes:
                 raise unknown("class", name, self.classes)
-        self._jitter()  # says what is wrong with its numbers
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Objects:
@@ -84,10 +75,6 @@ class Objects(Window):
             raise DataError(f"{dataset.name} has no object in its {len(train)} training images")
         return cls(classes=dataset.classes, **options)
 
-    def outputs(self) -> dict[str, Any]:
-        """Return the number of classes, which `build` needs."""
-        return {"classes": len(self.classes)}
-
     def fit_split(self, split: Split, *, size: Size, channels: int, training: bool = False) -> Split:
         """Return the split with its pictures scaled to fit the frame; to be judged, masks stay as large as they are."""
         if "masks" not in split.targets:
@@ -102,13 +89,8 @@ class Objects(Window):
         """
         if not training:
             return batch
-        images, objects = jitter_masks(batch["image"], batch["objects"], self._jitter())
+        images, objects = jitter_masks(batch["image"], batch["objects"], self.changes())
         return {**batch, "image": images, "objects": torch.where(objects == IGNORE, 0, objects)}
-
-    def _jitter(self) -> MaskJitter:
-        return MaskJitter(
-            self.smallest, self.largest, self.turn, self.mirror, self.upend, self.hue, self.saturation, self.value
-        )
 
     def losses(self, network: Any, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
         """Return the loss and the network's own parts of it.
