@@ -22,6 +22,7 @@ ACCENT = "#0b6e99"
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#000000")
 LIGHT = ("#e69f00", "#56b4e9", "#f0e442")
 DPI = 110
+NAMING = 160  # pixels of the longer side at which the places for names are looked for
 
 
 def new_figure(width: float = 5.5, height: float = 4.0) -> tuple[Figure, Any]:
@@ -155,6 +156,41 @@ def draw_mask(
         drawn[outside] = page[outside]
         drawn[hatched] = (page[hatched] * np.float32(1 - strength)).astype(np.uint8)
     return drawn
+
+
+def name_regions(
+    page: NDArray[np.uint8], ids: NDArray[np.uint8], classes: Sequence[str], *, least: float = 0.005
+) -> NDArray[np.uint8]:
+    """Write the name of each class into the middle of its largest region.
+
+    Args:
+        page: (H, W, 3) uint8, such as of `draw_mask`.
+        ids: (H, W) uint8, the class of each pixel.
+        classes: Their names; a background (class 0 of that name) gets none.
+        least: Classes with a smaller share of the pixels get none.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    named = PILImage.fromarray(page)
+    pen, longest = ImageDraw.Draw(named), max(named.size)
+    font = ImageFont.load_default(max(9, round(longest / 45)))
+    step = max(1, longest // NAMING)
+    coarse = ids[step // 2 :: step, step // 2 :: step]
+    for k, name in enumerate(classes):
+        region = coarse == k
+        if region.mean() < least or (k == 0 and name.lower() == "background"):
+            continue
+        # The place that is farthest from all that is not the class, the picture's border included.
+        depth = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+        _, _, wide, high = font.getbbox(name)
+        x = min(max(2.0, column * step + step / 2 - wide / 2), max(2.0, named.width - wide - 3.0))
+        y = min(max(2.0, row * step + step / 2 - high / 2), max(2.0, named.height - high - 3.0))
+        pen.text((x, y), name, fill="white", font=font, stroke_width=max(1, longest // 400), stroke_fill="black")
+    return np.array(named)
 
 
 def confusion_figure(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:

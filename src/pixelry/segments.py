@@ -83,10 +83,10 @@ class Segments:
         return palette
 
     def draw(self) -> NDArray[np.uint8]:
-        """Return the image under the colours of its classes, (H, W, 3) uint8."""
-        from pixelry.draw import draw_mask
+        """Return the image under the colours of its classes, with their names, (H, W, 3) uint8."""
+        from pixelry.draw import draw_mask, name_regions
 
-        return draw_mask(self.image, self.ids, self.classes)
+        return name_regions(draw_mask(self.image, self.ids, self.classes), self.ids, self.classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold: name, size, and pixels and share of each class, the largest first.

@@ -17,7 +17,7 @@ from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch
 from pixelry.data.masks import IGNORE
 from pixelry.data.sheet import as_picture
-from pixelry.draw import confusion_figure, draw_mask
+from pixelry.draw import confusion_figure, draw_mask, name_regions
 from pixelry.errors import UsageError
 from pixelry.pixels import contact_sheet, to_color
 from pixelry.tasks.base import Evaluator, Findings, Picture, Table
@@ -205,7 +205,10 @@ class SegmentEvaluator(Evaluator):
             image = _at_size(as_picture(split.images[seen.index]), seen.truth.shape)
             name = split.name(seen.index)[-22:]
             cells += [to_color(image) if image.ndim == 2 else image]
-            cells += [draw_mask(image, ids, self.classes) for ids in (seen.truth, seen.found)]
+            masks = [draw_mask(image, ids, self.classes) for ids in (seen.truth, seen.found)]
+            cells += [
+                name_regions(m, ids, self.classes) for m, ids in zip(masks, (seen.truth, seen.found), strict=True)
+            ]
             texts += [f"{name}", f"{name}: true", f"{name}: found, {seen.wrong:.0%} wrong"]
         if not cells:
             return []
