@@ -20,20 +20,18 @@ import numpy as np
 
 import pixelry as px
 from pixelry.data.sheet import as_picture
+from pixelry.pixels import resize, to_uint8
 from pixelry.video import VideoWriter
 
 HEIGHT, WIDTH, RATE = 360, 640, 25
-COLUMNS = 12
+SCENES = 12
 
 
 def make(path: Path, seconds: int) -> None:
-    """Write the video: a wide strip of scenes, over which the window moves."""
+    """Write the video: a strip of scenes, as high as the window, which moves along it."""
     scenes = px.load_dataset("shapes")["test"].images
-    cells = [as_picture(scenes[i]) for i in range(2 * COLUMNS)]
-    high = max(2, -(-HEIGHT // cells[0].shape[0]))
-    rows = [np.concatenate(cells[row::high][:COLUMNS], 1) for row in range(high)]
-    strip = np.concatenate(rows, 0)[:HEIGHT]
-    assert strip.shape[0] == HEIGHT
+    cells = [resize(as_picture(scenes[i]), shape=(HEIGHT, HEIGHT)) for i in range(SCENES)]
+    strip = to_uint8(np.concatenate(cells, 1))
     with VideoWriter(path, RATE) as writer:
         for number in range(seconds * RATE):
             left = number % (strip.shape[1] - WIDTH)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from pixelry.draw import confusion_figure, curves_figure, draw_scores, reliability_figure, to_png
+from pixelry.draw import confusion_figure, curves_figure, draw_scores, name_regions, reliability_figure, to_png
 from pixelry.pixels import read_image
 
 
@@ -54,3 +54,15 @@ def test_scores_stand_beside_the_picture(shape: tuple[int, ...]) -> None:
     assert drawn.shape[2] == 3
     assert drawn.shape[1] > 260
     assert (drawn[:, -240:] < 200).any()
+
+
+def test_names_stand_in_the_regions_of_their_classes() -> None:
+    ids = np.zeros((120, 200), np.uint8)
+    ids[:, 100:], ids[:4, :4] = 1, 2
+    page = np.full((120, 200, 3), 90, np.uint8)
+    for first, halves in (("sky", (True, True)), ("background", (False, True))):
+        changed = (name_regions(page, ids, (first, "road", "speck")) != page).any(2)
+        assert (bool(changed[:, :100].any()), bool(changed[:, 100:].any())) == halves
+        # In the middle of each half, and nowhere near the border between them.
+        assert not changed[:, 90:110].any()
+        assert not changed[:30].any()
