@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,5 +93,8 @@ def decode(runs: tuple[Mapping[str, Any], ...]) -> NDArray[np.bool_]:
     """Return the masks (N, H, W) of COCO's compressed run lengths."""
     from pycocotools import mask
 
-    masks: NDArray[np.bool_] = mask.decode([dict(run) for run in runs]).transpose(2, 0, 1).astype(np.bool_)
+    with warnings.catch_warnings():
+        # pycocotools offers its memory to NumPy in a way that NumPy 2 calls old.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        masks: NDArray[np.bool_] = mask.decode([dict(run) for run in runs]).transpose(2, 0, 1).astype(np.bool_)
     return masks

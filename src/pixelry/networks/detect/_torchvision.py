@@ -17,6 +17,12 @@ Target = dict[str, Tensor]
 LEAST_SCORE = 0.001  # what is judged; less is nothing
 # Overlapping boxes are taken out by the task, by its own options.
 LIMITS = {"nms_thresh": 0.95, "detections_per_img": 1000}
+# Of a picture: regions before and after overlapping ones are taken out, and those that a step learns from. They are a
+# quarter of torchvision's, for pictures of a quarter of the area.
+REGIONS = {
+    "rpn_pre_nms_top_n_train": 1000, "rpn_post_nms_top_n_train": 500, "rpn_pre_nms_top_n_test": 500,
+    "rpn_post_nms_top_n_test": 250, "box_batch_size_per_image": 128,
+}  # fmt: skip
 ONE_LOOK = Recipe(lr=3e-4, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none")
 
 

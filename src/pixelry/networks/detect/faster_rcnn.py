@@ -8,7 +8,7 @@ from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from pixelry.config import Recipe
-from pixelry.networks.detect._torchvision import LEAST_SCORE, LIMITS, Regions
+from pixelry.networks.detect._torchvision import LEAST_SCORE, LIMITS, REGIONS, Regions
 
 SUMMARY = "two looks: regions first, then what is in them; COCO weights to transfer from"
 SOURCE = "Ren et al. 2015, Faster R-CNN; Lin et al. 2017 (feature pyramids); torchvision"
@@ -40,7 +40,7 @@ def build(
         classes: Kinds of objects.
         backbone: "mobilenet_v3" for a CPU, "resnet50" for a GPU.
     """
-    options: dict[str, Any] = {"num_classes": classes + 1, "weights": None, "weights_backbone": None}
+    options: dict[str, Any] = {"num_classes": classes + 1, "weights": None, "weights_backbone": None, **REGIONS}
     options |= {"box_score_thresh": LEAST_SCORE, **{f"box_{name}": limit for name, limit in LIMITS.items()}}
     if backbone == "resnet50":
         anchors = AnchorGenerator(tuple((side,) for side in SIDES), (RATIOS,) * len(SIDES))

@@ -10,7 +10,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from pixelry.config import Recipe
-from pixelry.networks.detect._torchvision import LEAST_SCORE, Regions
+from pixelry.networks.detect._torchvision import LEAST_SCORE, REGIONS, Regions
 
 SUMMARY = "objects, each with its own mask: regions first, then what is in them"
 SOURCE = "He et al. 2017, Mask R-CNN; Lin et al. 2017 (feature pyramids); torchvision"
@@ -21,12 +21,6 @@ RECIPES = {
 WEIGHTS = {"coco": "MaskRCNN_ResNet50_FPN_Weights.DEFAULT"}
 SIDES = (16, 32, 64, 128, 256)  # of anchors in pixels: half of torchvision's, whose pictures are twice as large
 RATIOS = (0.5, 1.0, 2.0)
-# Of a picture: regions before and after overlapping ones are taken out, and those that a step learns from. They are a
-# quarter of torchvision's, for pictures of a quarter of the area.
-REGIONS = {
-    "rpn_pre_nms_top_n_train": 1000, "rpn_post_nms_top_n_train": 500, "rpn_pre_nms_top_n_test": 500,
-    "rpn_post_nms_top_n_test": 250, "box_batch_size_per_image": 128, "box_score_thresh": LEAST_SCORE,
-}  # fmt: skip
 
 
 def build(
@@ -43,6 +37,7 @@ def build(
     sides = tuple(side // 2 for side in SIDES) if max(size) <= SIDES[-1] else SIDES
     anchors = AnchorGenerator(tuple((side,) for side in sides), (RATIOS,) * len(sides))
     options: dict[str, Any] = {"num_classes": classes + 1, "rpn_anchor_generator": anchors, **REGIONS}
+    options["box_score_thresh"] = LEAST_SCORE
     if backbone == "resnet50":
         body = detection.maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, **options)
     else:

@@ -71,6 +71,10 @@ def evaluate_entries(
     from pycocotools.cocoeval import COCOeval
 
     images = [{"id": i} for i in range(pictures)]
+    for entry in (*truth, *results):
+        if "segmentation" in entry:
+            height, width = entry["segmentation"]["size"]
+            images[entry["image_id"]] |= {"height": height, "width": width}
     categories = [{"id": k, "name": str(k)} for k in range(classes)]
     truth, results = ([{**entry, "id": i} for i, entry in enumerate(entries, 1)] for entries in (truth, results))
     # pycocotools prints what it does.
