@@ -31,6 +31,7 @@ def task_of(task: str, name: str, channels: int, size: tuple[int, int]) -> Task:
     boxes = [torch.tensor([[1.0, 2, 7, 8]])] * 10
     masks = images[:, 0] % 5
     targets = {"label": labels, "boxes": boxes, "labels": [labels[i : i + 1] for i in range(10)], "mask": masks}
+    targets["masks"] = [mask[None] > 1 for mask in masks]
     dataset = Dataset("ten", {"train": Split(images, targets)}, tuple("abcde"), mask_classes=tuple("abcde"))
     return task_for(task, name).from_dataset(dataset, **OPTIONS.get(task, {}))
 
@@ -57,6 +58,8 @@ def batch_of(task: Task, count: int, channels: int, size: tuple[int, int], *, tr
     batch["boxes"] = torch.tensor([[2.0, 2, 26, 30], [8, 1, 16, 12]]).expand(count, 2, 4)
     batch["labels"], batch["crowd"] = batch["label"][:, None].repeat(1, 2), torch.zeros(count, 2, dtype=torch.bool)
     batch["mask"] = (images[:, 0] * 5).byte()
+    batch["objects"] = torch.zeros_like(batch["mask"])
+    batch["objects"][:, 2:, 2 : size[1] // 2], batch["objects"][:, 2:, size[1] // 2 :] = 1, 2
     return task.observe(batch, training=training)
 
 

@@ -115,7 +115,12 @@ def test_figures_equal_those_of_torchmetrics(data: Dataset) -> None:
     evaluator = InstanceEvaluator(CLASSES, lambda found, own, seen: (found[:, :4], next(turn).numpy()))
     batch = {"image": split.images, "index": torch.arange(len(shifted)), **split.targets}
     evaluator.update(output, batch)
-    judge = MeanAveragePrecision(iou_type="segm")
+    # COCO's thresholds, which it would round to float32.
+    thresholds = {
+        "iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(),
+        "rec_thresholds": np.linspace(0, 1, 101).tolist(),
+    }
+    judge = MeanAveragePrecision(iou_type="segm", **thresholds)
     for into, masks, truth, labels in zip(
         output, shifted, split.targets["masks"], split.targets["labels"], strict=True
     ):
@@ -143,7 +148,8 @@ def test_a_model_names_outlines_and_judges(model: px.Model, data: Dataset, here:
     assert set(some.names) == {found.names[0]}
     assert np.array_equal(some.masks[0], found.masks[0])
     (entry, *_) = found.to_coco(7)
-    assert np.array_equal(coco_mask.decode(entry["segmentation"]).astype(bool), found.masks[0])
+    assert coco_mask.area(entry["segmentation"]) == found.masks[0].sum()
+    assert np.array_equal(decode((entry["segmentation"],))[0], found.masks[0])
     assert found.draw().shape == (128, 192, 3)
     found.save(here / "found.jpg")
     report = model.evaluate(data)
