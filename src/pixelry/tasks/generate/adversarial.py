@@ -21,6 +21,7 @@ from pixelry.tasks.generate.base import Generate, OnProgress
 
 # Of the latents of the pictures that the discriminator judges beside those of a validation split.
 LATENT_SEED = 2014
+LEAST_SHIFTED = 16  # pixels of a side
 SHIFT, CUT = 8, 2  # differentiable augmentation: shifts of a side's eighth, squares of its half
 
 
@@ -113,7 +114,9 @@ class Adversarial(Generate):
         if self.diff_augment == "none":
             return images
         side = min(images.shape[-2:])
-        images = random_shift(images, max(1, side // SHIFT), torch.default_generator)
+        # Of the smallest pictures, such as of 8x8, a pixel is too much of what there is to see.
+        if side >= LEAST_SHIFTED:
+            images = random_shift(images, side // SHIFT, torch.default_generator)
         return cut_out(images, side // CUT, torch.default_generator) if self.diff_augment == "shift-cut" else images
 
     def forward(self, network: nn.Module, batch: Batch) -> Tensor:
