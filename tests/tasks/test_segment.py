@@ -19,8 +19,8 @@ from torchmetrics.functional.segmentation import dice_score
 
 import pixelry as px
 from pixelry.data.dataset import Dataset, Split
-from pixelry.data.framing import fitted, frame_for, framed, scaled
-from pixelry.data.letterbox import GREY, place_in
+from pixelry.data.framing import fitted, frame_for, framed
+from pixelry.data.letterbox import GREY, place_in, scaled
 from pixelry.data.masks import IGNORE
 from pixelry.data.shapes import render_shapes
 from pixelry.errors import DataError, ModelError, UsageError

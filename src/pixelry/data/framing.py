@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from pixelry.data.dataset import Images, Split, to_channels
-from pixelry.data.letterbox import letterbox, padded, place_in
+from pixelry.data.dataset import Images, Split
+from pixelry.data.letterbox import Framed, Scaled, padded, place_in, read_all
 from pixelry.data.loading import MEMORY_LIMIT
 from pixelry.data.masks import IGNORE
 from pixelry.data.patches import image_sizes
-from pixelry.errors import DataError, ImageError
+from pixelry.errors import DataError
 
 Size = tuple[int, int]
 SIZES = 1000  # pictures whose headers tell the shape of the frame
@@ -73,12 +70,6 @@ def check_masks(split: Split, classes: int) -> None:
             )
 
 
-def scaled(image: Tensor, frame: Size) -> Tensor:
-    """Return uint8 (C, h, w) as large as it fits into a frame, with nothing around it."""
-    size = place_in((int(image.shape[-2]), int(image.shape[-1])), frame).size
-    return letterbox(image, size)
-
-
 def framed(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
     """Return a split to train on: pictures in frames, grey around them, and their masks, `IGNORE` around them.
 
@@ -94,13 +85,13 @@ def framed(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIM
     Raises:
         DataError: A picture or a mask cannot be read; it is named.
     """
-    images = _Framed(split.images, frame, channels, frozenset({frame}))
+    images = Framed(split.images, frame, channels, frozenset({frame}))
     masks = _FramedMasks(split.targets["mask"], frame)
     names = split.names or [split.name(i) for i in range(len(split))]
     if len(split) * (channels + 1) * frame[0] * frame[1] > memory:
         return Split(images, {"mask": masks}, names)
-    pixels = _read(images, (len(split), channels, *frame))
-    return Split(pixels, {"mask": _read(masks, (len(split), *frame))}, names)
+    pixels = read_all(images, (len(split), channels, *frame))
+    return Split(pixels, {"mask": read_all(masks, (len(split), *frame))}, names)
 
 
 def fitted(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
@@ -109,41 +100,12 @@ def fitted(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIM
     Args and errors as for `framed`.
     """
     sizes = frozenset(place_in(size, frame).size for size in image_sizes(split))
-    images = _Scaled(split.images, frame, channels, sizes)
+    images = Scaled(split.images, frame, channels, sizes)
     names = split.names or [split.name(i) for i in range(len(split))]
     held: Images = images
     if len(sizes) == 1 and len(split) * channels * frame[0] * frame[1] <= memory:
-        held = _read(images, (len(split), channels, *next(iter(sizes))))
+        held = read_all(images, (len(split), channels, *next(iter(sizes))))
     return Split(held, {"mask": split.targets["mask"]}, names)
-
-
-@dataclass(frozen=True)
-class _Scaled:
-    """Pictures that are scaled as they are read; `sizes` are those that come of it."""
-
-    images: Images
-    frame: Size
-    channels: int
-    sizes: frozenset[Size]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> Tensor:
-        try:
-            return self._shown(to_channels(self.images[index], self.channels))
-        except ImageError as error:
-            raise DataError(f"{error}; `pixelry data check` lists every image that cannot be read") from None
-
-    def _shown(self, image: Tensor) -> Tensor:
-        return scaled(image, self.frame)
-
-
-class _Framed(_Scaled):
-    """Pictures that are put into their frames as they are read."""
-
-    def _shown(self, image: Tensor) -> Tensor:
-        return letterbox(image, self.frame)
 
 
 @dataclass(frozen=True)
@@ -161,23 +123,8 @@ class _FramedMasks:
         place = place_in((int(mask.shape[-2]), int(mask.shape[-1])), self.frame)
         if mask.shape[-2:] != place.size:
             mask = F.resize(mask[None], list(place.size), interpolation=InterpolationMode.NEAREST_EXACT)[0]
-        (top, left), (height, width) = place.corner, place.size
-        around = [left, top, self.frame[1] - width - left, self.frame[0] - height - top]
+        around = place.margins(self.frame)
         return F.pad(mask[None], around, fill=IGNORE)[0] if any(around) else mask
-
-
-def _read(rows: Any, shape: tuple[int, ...]) -> Tensor:
-    """Return all of a sequence of uint8 tensors as one."""
-    held = torch.empty(shape, dtype=torch.uint8)
-
-    def read(index: int) -> None:
-        held[index] = rows[index]
-
-    # Threads: Pillow and torch release the interpreter lock where the time goes.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(read, range(shape[0]), chunksize=16):
-            pass
-    return held
 
 
 def framed_objects(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,6 +39,11 @@ class Place:
         """Return horizontal and vertical scale, left and top: x in the frame is x * scale + left."""
         return self.scale[1], self.scale[0], float(self.corner[1]), float(self.corner[0])
 
+    def margins(self, frame: Size) -> list[int]:
+        """Return the pixels of a frame to the left, above, to the right and below."""
+        (top, left), (height, width) = self.corner, self.size
+        return [left, top, frame[1] - width - left, frame[0] - height - top]
+
 
 def place_in(picture: Size, frame: Size) -> Place:
     """Return where a picture of (height, width) lies in a frame: as large as it goes, in the middle.
@@ -57,9 +63,13 @@ def letterbox(image: Tensor, frame: Size) -> Tensor:
     place = place_in((int(image.shape[-2]), int(image.shape[-1])), frame)
     if image.shape[-2:] != place.size:
         image = F.resize(image, list(place.size), antialias=True)
-    (top, left), (height, width) = place.corner, place.size
-    around = [left, top, frame[1] - width - left, frame[0] - height - top]
+    around = place.margins(frame)
     return F.pad(image, around, fill=GREY) if any(around) else image
+
+
+def scaled(image: Tensor, frame: Size) -> Tensor:
+    """Return uint8 (C, h, w) as large as it fits into a frame, with nothing around it."""
+    return letterbox(image, place_in((int(image.shape[-2]), int(image.shape[-1])), frame).size)
 
 
 def letterboxed(split: Split, *, frame: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
@@ -99,9 +109,9 @@ def letterboxed(split: Split, *, frame: Size, channels: int, memory: int = MEMOR
         "shape": torch.tensor(sizes),
     }
     names = split.names or [split.name(i) for i in range(len(split))]
-    images: Images = _Framed(split.images, frame, channels)
+    images: Images = Framed(split.images, frame, channels, frozenset({frame}))
     if len(sizes) * channels * frame[0] * frame[1] <= memory:
-        images = _read(images, (len(sizes), channels, *frame))
+        images = read_all(images, (len(sizes), channels, *frame))
     return Split(images, targets, names)
 
 
@@ -130,31 +140,55 @@ def padded(rows: Sequence[Tensor], shape: tuple[int, ...], fill: float) -> Tenso
 
 
 @dataclass(frozen=True)
-class _Framed:
-    """Pictures that are put into their frames as they are read."""
+class Scaled:
+    """Pictures that are scaled as they are read, as large as they fit into a frame, with nothing around them.
+
+    Attributes:
+        images: Of any size.
+        frame: (height, width).
+        channels: 1 or 3.
+        sizes: The (height, width) that come of it.
+    """
 
     images: Images
     frame: Size
     channels: int
+    sizes: frozenset[Size]
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Tensor:
+        """Return a picture, uint8 (C, h, w).
+
+        Raises:
+            DataError: It cannot be read; it is named.
+        """
         try:
-            return letterbox(to_channels(self.images[index], self.channels), self.frame)
+            return self._shown(to_channels(self.images[index], self.channels))
         except ImageError as error:
             raise DataError(f"{error}; `pixelry data check` lists every image that cannot be read") from None
 
+    def _shown(self, image: Tensor) -> Tensor:
+        return scaled(image, self.frame)
 
-def _read(images: Images, shape: tuple[int, ...]) -> Tensor:
-    pixels = torch.empty(shape, dtype=torch.uint8)
+
+class Framed(Scaled):
+    """Pictures that are put into their frames as they are read, grey around them."""
+
+    def _shown(self, image: Tensor) -> Tensor:
+        return letterbox(image, self.frame)
+
+
+def read_all(rows: Any, shape: tuple[int, ...]) -> Tensor:
+    """Return all of a sequence of uint8 tensors as one, of a shape (N, ...)."""
+    held = torch.empty(shape, dtype=torch.uint8)
 
     def read(index: int) -> None:
-        pixels[index] = images[index]
+        held[index] = rows[index]
 
     # Threads: Pillow and torch release the interpreter lock where the time goes.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(read, range(len(pixels)), chunksize=16):
+        for _ in pool.map(read, range(shape[0]), chunksize=16):
             pass
-    return pixels
+    return held

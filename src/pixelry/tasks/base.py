@@ -94,6 +94,16 @@ def training_split(dataset: Dataset) -> Split:
     return dataset["train"]
 
 
+def check_ranges(task: Any, *, shares: Sequence[str] = (), below_one: Sequence[str] = ()) -> None:
+    """Raise UsageError unless options of a task are in [0, 1], and others in [0, 1)."""
+    for name in shares:
+        if not 0 <= getattr(task, name) <= 1:
+            raise UsageError(f"{name} is {getattr(task, name)}; expected 0 to 1")
+    for name in below_one:
+        if not 0 <= getattr(task, name) < 1:
+            raise UsageError(f"{name} is {getattr(task, name)}; expected at least 0, and below 1")
+
+
 def size_of(source: Source) -> tuple[int, int]:
     """Return (height, width) of an image as it was given; of a file only the header is read."""
     if isinstance(source, Path):

@@ -36,7 +36,7 @@ PATCH = 2
 class Head(nn.Module):
     """Two branches on one grid: (B, C, H, W) to (B, 4 BINS + classes, H, W)."""
 
-    def __init__(self, channels: int, classes: int, stride: int) -> None:
+    def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         wide = max(BRANCH, channels // 4)
         self.enter = Conv(channels, wide, 1)
@@ -86,7 +86,7 @@ class Yolo(nn.Module):
         self.up8 = Chain(c16 + c8, c8, depth, residual=False)
         self.down16, self.mix16 = Conv(c8, c8, 3, 2), Chain(c8 + c16, c16, depth, residual=False)
         self.down32, self.mix32 = Conv(c16, c16, 3, 2), Chain(c16 + c32, c32, depth, residual=False)
-        self.heads = nn.ModuleList(Head(c, classes, s) for c, s in zip(rest, STRIDES, strict=True))
+        self.heads = nn.ModuleList(Head(c, classes) for c in rest)
 
     @property
     def head(self) -> nn.Module:

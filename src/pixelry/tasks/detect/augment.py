@@ -7,14 +7,14 @@ Numbers come from torch's global generator, which training sets by the step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pixelry.data.letterbox import GREY
-from pixelry.tasks._recolor import recolored
+from pixelry.tasks._recolor import Changes, recolored
 
 LEAST_SEEN = 0.2  # of an object's area; what is cut off more is no object
 LEAST_SIDE = 2.0  # pixels
@@ -22,28 +22,19 @@ CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # top and left of the four pictures 
 
 
 @dataclass(frozen=True)
-class Jitter:
-    """How much pictures are changed.
+class Jitter(Changes):
+    """How much pictures are changed, beside mirrors and colours.
 
     Attributes:
         mosaic: Share of results made of four pictures.
         zoom: The scale is drawn from 1 - zoom to 1 + zoom.
         shift: At most so much of a side, to each direction.
-        mirror: Share that is mirrored left to right.
-        upend: Share that is mirrored top to bottom: for pictures without an up, such as of cells or from above.
-        hue: At most such a part of the colour circle.
-        saturation: Drawn from 1 - saturation to 1 + saturation.
-        value: Brightness, drawn likewise.
     """
 
     mosaic: float = 1.0
     zoom: float = 0.5
     shift: float = 0.1
-    mirror: float = 0.5
-    upend: float = 0.0
-    hue: float = 0.015
-    saturation: float = 0.7
-    value: float = 0.4
+    saturation: float = field(default=0.7, kw_only=True)
 
 
 def jitter(images: Tensor, boxes: Tensor, labels: Tensor, how: Jitter) -> tuple[Tensor, Tensor, Tensor]:
@@ -59,7 +50,7 @@ def jitter(images: Tensor, boxes: Tensor, labels: Tensor, how: Jitter) -> tuple[
         (B, C, H, W), (B, M', 4) and (B, M'), where M' is the largest number of objects in a result, at least 1.
     """
     images, boxes, labels = _moved(images, boxes, labels, how)
-    images = recolored(images, hue=how.hue, saturation=how.saturation, value=how.value)
+    images = recolored(images, how)
     return images, boxes, labels
 
 

@@ -19,7 +19,7 @@ from pixelry.data.framing import frame_for
 from pixelry.data.letterbox import has_area, letterbox, letterboxed, place_in
 from pixelry.data.loading import Batch
 from pixelry.errors import DataError, UsageError, unknown
-from pixelry.tasks.base import OF_TRAINING, Evaluator, Form, Source, Task, size_of, training_split
+from pixelry.tasks.base import OF_TRAINING, Evaluator, Form, Source, Task, check_ranges, size_of, training_split
 from pixelry.tasks.detect.augment import Jitter, jitter, rescaled
 from pixelry.tasks.detect.metrics import DetectEvaluator
 
@@ -82,12 +82,11 @@ class Detect(Task):
     ladder: ClassVar[tuple[str, ...]] = ("yolo_n", "ssd", "faster_rcnn")
 
     def __post_init__(self) -> None:
-        for name in ("confidence", "overlap", "mosaic", "calm", "mirror", "upend"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected 0 to 1")
-        for name in ("zoom", "shift", "hue", "saturation", "value", "multi_scale"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected at least 0, and below 1")
+        check_ranges(
+            self,
+            shares=("confidence", "overlap", "mosaic", "calm", "mirror", "upend"),
+            below_one=("zoom", "shift", "hue", "saturation", "value", "multi_scale"),
+        )
         for name in self.only:
             if name not in self.classes:
                 raise unknown("class", name, self.classes)
@@ -154,8 +153,8 @@ class Detect(Task):
             return batch
         calm = batch.get("progress", 0.0) >= 1 - self.calm
         how = Jitter(
-            0.0 if calm else self.mosaic, self.zoom, self.shift, self.mirror, self.upend, self.hue, self.saturation,
-            self.value,
+            0.0 if calm else self.mosaic, self.zoom, self.shift, mirror=self.mirror, upend=self.upend, hue=self.hue,
+            saturation=self.saturation, value=self.value,
         )  # fmt: skip
         # What stands for many objects, or for one that is hardly seen, is no object, and its place no background.
         labels = torch.where(batch["crowd"], batch["labels"] + len(self.classes), batch["labels"])

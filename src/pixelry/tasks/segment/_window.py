@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelry.data.dataset import Split, image_to_tensor
-from pixelry.data.framing import frame_for, scaled
-from pixelry.data.letterbox import place_in
+from pixelry.data.framing import frame_for
+from pixelry.data.letterbox import place_in, scaled
 from pixelry.data.loading import native_size
 from pixelry.errors import UsageError
-from pixelry.tasks.base import OF_TRAINING, Form, Task
+from pixelry.tasks.base import OF_TRAINING, Form, Task, check_ranges
 from pixelry.tasks.segment.augment import MaskJitter
 
 Size = tuple[int, int]
@@ -55,12 +55,7 @@ class Window(Task):
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "unet", "fcn", "lraspp", "fpn")
 
     def __post_init__(self) -> None:
-        for name in ("mirror", "upend"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected 0 to 1")
-        for name in ("hue", "saturation", "value"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected at least 0, and below 1")
+        check_ranges(self, shares=("mirror", "upend"), below_one=("hue", "saturation", "value"))
         if not 0 <= self.turn <= 180:
             raise UsageError(f"turn is {self.turn}; expected 0 to 180 degrees")
         self.changes()  # says what is wrong with the scales
@@ -68,8 +63,9 @@ class Window(Task):
     def changes(self) -> MaskJitter:
         """Return how training pictures are changed together with their masks."""
         return MaskJitter(
-            self.smallest, self.largest, self.turn, self.mirror, self.upend, self.hue, self.saturation, self.value
-        )
+            self.smallest, self.largest, self.turn, mirror=self.mirror, upend=self.upend, hue=self.hue,
+            saturation=self.saturation, value=self.value,
+        )  # fmt: skip
 
     def outputs(self) -> dict[str, Any]:
         """Return the number of classes, which `build` needs."""

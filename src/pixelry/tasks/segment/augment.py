@@ -17,34 +17,24 @@ from torch.nn import functional as F
 from pixelry.data.letterbox import GREY
 from pixelry.data.masks import IGNORE
 from pixelry.errors import UsageError
-from pixelry.tasks._recolor import recolored
+from pixelry.tasks._recolor import Changes, recolored
 
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class MaskJitter:
-    """How much pictures are changed.
+class MaskJitter(Changes):
+    """How much pictures are changed, beside mirrors and colours.
 
     Attributes:
         smallest: The scale is drawn from here, evenly in its logarithm,
         largest: to here.
         turn: At most so many degrees, to each side.
-        mirror: Share that is mirrored left to right.
-        upend: Share that is mirrored top to bottom: for pictures without an up, such as of cells or from above.
-        hue: At most such a part of the colour circle.
-        saturation: Drawn from 1 - saturation to 1 + saturation.
-        value: Brightness, drawn likewise.
     """
 
     smallest: float = 0.5
     largest: float = 2.0
     turn: float = 10.0
-    mirror: float = 0.5
-    upend: float = 0.0
-    hue: float = 0.015
-    saturation: float = 0.4
-    value: float = 0.4
 
     def __post_init__(self) -> None:
         if not 0 < self.smallest <= self.largest < math.inf:
@@ -66,7 +56,7 @@ def jitter_masks(images: Tensor, masks: Tensor, how: MaskJitter, *, frame: Size 
     Returns:
         (B, C, *frame) and (B, *frame) of the given types.
     """
-    images = recolored(images, hue=how.hue, saturation=how.saturation, value=how.value)
+    images = recolored(images, how)
     frame = frame or (int(images.shape[-2]), int(images.shape[-1]))
     theta = _draw_map(len(images), (int(images.shape[-2]), int(images.shape[-1])), frame, how)
     grid = F.affine_grid(theta.to(images), [len(images), 1, *frame], align_corners=False)

@@ -18,7 +18,7 @@ from pixelry.data.loading import Batch
 from pixelry.data.masks import IGNORE
 from pixelry.errors import DataError, UsageError, unknown
 from pixelry.instances import Instances, encode
-from pixelry.tasks.base import OF_TRAINING, Evaluator, Source, size_of, training_split
+from pixelry.tasks.base import OF_TRAINING, Evaluator, Source, check_ranges, size_of, training_split
 from pixelry.tasks.segment._window import Size, Window
 from pixelry.tasks.segment.augment import jitter_masks
 from pixelry.tasks.segment.objects import InstanceEvaluator
@@ -50,8 +50,7 @@ class Objects(Window):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.confidence <= 1:
-            raise UsageError(f"confidence is {self.confidence}; expected 0 to 1")
+        check_ranges(self, shares=("confidence",))
         if self.most < 1:
             raise UsageError(f"most is {self.most}; expected 1 or more objects")
         for name in self.only:
