@@ -9,25 +9,12 @@ Prediction is timed picture by picture, from the file to the boxes, the median o
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
-from typing import Any
+
+from timing import say, seconds_per_picture, size_of
 
 import pixelry as px
-
-WARM = 5
-
-
-def seconds_per_picture(model: px.Model, files: list[str]) -> float:
-    """Return the median seconds from a file to its boxes."""
-    spent = []
-    for number, file in enumerate([*files[:WARM], *files]):
-        start = time.perf_counter()
-        model.predict(file)
-        if number >= WARM:
-            spent.append(time.perf_counter() - start)
-    return sorted(spent)[len(spent) // 2]
+from pixelry.config import parse_settings
 
 
 def main() -> None:
@@ -40,26 +27,26 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, default=Path("detectors"))
     given = parser.parse_args()
-    from pixelry.config import parse_settings
-
     data = px.load_dataset(given.data)
-    size: Any = tuple(map(int, given.size.split("x"))) if given.size else None
     given.out.mkdir(parents=True, exist_ok=True)
     for network in given.networks:
         model = px.train(
-            "detect", data, network=network, minutes=given.minutes, size=size, settings=parse_settings(given.set),
+            "detect",
+            data,
+            network=network,
+            minutes=given.minutes,
+            size=size_of(given.size),
+            settings=parse_settings(given.set),
             out=given.out / network,
-        )  # fmt: skip
+        )
         report = model.evaluate(data)
         report.save(given.out / f"{network}.html", overwrite=True)
         training = model.card.training
         test = data["test"]
-        row = {"network": network, "minutes": given.minutes, **{k: round(v, 4) for k, v in report.metrics.items()}}
+        row = {"network": network, "minutes": given.minutes, **report.metrics}
         row["images_per_s"] = round(training["steps"] * training["recipe"]["batch"] / training["seconds"], 1)
         row["ms_per_image"] = round(1e3 * seconds_per_picture(model, [test.name(i) for i in range(len(test))]), 1)
-        print(json.dumps(row), flush=True)
-        with (given.out / "figures.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        say(row, given.out)
 
 
 if __name__ == "__main__":

@@ -10,31 +10,16 @@ Prediction is timed picture by picture, from the file to the map at its own size
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from timing import say, seconds_per_picture, size_of
 
 import pixelry as px
 from pixelry.config import parse_settings
 from pixelry.tasks.segment.metrics import SegmentEvaluator
-
-WARM = 3
-
-
-def seconds_per_picture(model: px.Model, files: list[str]) -> float:
-    """Return the median seconds from a file to its map."""
-    spent = []
-    for number, file in enumerate([*files[:WARM], *files]):
-        start = time.perf_counter()
-        model.predict(file)
-        if number >= WARM:
-            spent.append(time.perf_counter() - start)
-    return sorted(spent)[len(spent) // 2]
 
 
 def judge_maps(folder: Path, data: px.Dataset) -> dict[str, float]:
@@ -45,14 +30,6 @@ def judge_maps(folder: Path, data: px.Dataset) -> dict[str, float]:
         ids = np.array(Image.open(folder / f"{Path(test.name(i)).stem}.png"))
         evaluator.take(torch.from_numpy(ids), test.targets["mask"][i], i)
     return evaluator.compute()
-
-
-def say(row: dict[str, Any], out: Path) -> None:
-    """Print a row as a JSON line, and keep it."""
-    line = json.dumps({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
-    print(line, flush=True)
-    with (out / "figures.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
 
 
 def main() -> None:
@@ -67,16 +44,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("segmenters"))
     given = parser.parse_args()
     data = px.load_dataset(given.data)
-    size: Any = tuple(map(int, given.size.split("x"))) if given.size else None
     given.out.mkdir(parents=True, exist_ok=True)
     if given.maps:
         say({"maps": given.maps.name, **judge_maps(given.maps, data)}, given.out)
     for network in given.networks:
         # Trained on the training split alone; the other is judged on as it is.
         model = px.train(
-            "segment", data, network=network, minutes=given.minutes, size=size, settings=parse_settings(given.set),
+            "segment",
+            data,
+            network=network,
+            minutes=given.minutes,
+            size=size_of(given.size),
+            settings=parse_settings(given.set),
             out=given.out / network,
-        )  # fmt: skip
+        )
         report = model.evaluate(data)
         report.save(given.out / f"{network}.html", overwrite=True)
         training, test = model.card.training, data["test"]

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from pixelry.errors import DataError
 
+SPLITS = ("train", "val", "test")
+
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -79,3 +81,19 @@ def split_roots(path: Path) -> dict[str, Path]:
     """Return the folder of each split: those with a split's name, or the path itself as train."""
     named = {split: folder for folder in subfolders(path) if (split := split_of(folder.name))}
     return named or {"train": path}
+
+
+def split_lists(folder: Path, notes: list[str]) -> dict[str, Path]:
+    """Return the lists of splits that Pascal VOC keeps in a folder of ImageSets, by split, those that there are.
+
+    Args:
+        folder: ImageSets/Main or another.
+        notes: Is told where trainval stands for the training split.
+    """
+    lists = {split: folder / f"{split}.txt" for split in ("trainval", *SPLITS)}
+    lists = {split: file for split, file in lists.items() if file.is_file()}
+    trainval = lists.pop("trainval", None)
+    if trainval is None or {"train", "val"} & set(lists):
+        return lists
+    notes.append(f"ImageSets/{folder.name} has no train and no val: trainval is the training split")
+    return {"train": trainval, **lists}

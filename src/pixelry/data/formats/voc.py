@@ -20,7 +20,7 @@ from pixelry.data.formats._boxes import (
     settle,
     turned_note,
 )
-from pixelry.data.formats._shared import read_text, split_roots
+from pixelry.data.formats._shared import read_text, split_lists, split_roots
 from pixelry.data.formats._xml import Annotation, read_annotation
 from pixelry.errors import DataError
 from pixelry.pixels import image_files
@@ -31,7 +31,6 @@ LOOKS_FOR = (
     "and XML"
 )
 FOLDERS = ("", "Annotations", "annotations", "xml", "xmls", "labels")
-SPLITS = ("train", "val", "test")
 # XML files that are looked into before a folder is called something else.
 LOOKS = 4
 
@@ -84,12 +83,7 @@ def _listed(path: Path, notes: list[str]) -> dict[str, list[_Found]]:
     """Return the annotations of a folder as VOC lays it out, by the lists of its splits."""
     images = by_stem(image_files(path / "JPEGImages" if (path / "JPEGImages").is_dir() else path))
     files = {file.relative_to(path / "Annotations").with_suffix("").as_posix(): file for file in _xml_files(path)}
-    lists = {split: path / "ImageSets" / "Main" / f"{split}.txt" for split in (*SPLITS, "trainval")}
-    lists = {split: file for split, file in lists.items() if file.is_file()}
-    trainval = lists.pop("trainval", None)
-    if trainval is not None and not {"train", "val"} & set(lists):
-        lists["train"] = trainval
-        notes.append("ImageSets has no train and no val: trainval is the training split")
+    lists = split_lists(path / "ImageSets" / "Main", notes)
     chosen = {split: _names(file, files) for split, file in lists.items()} or {"train": list(files.values())}
     empty = [lists[split].name for split, members in chosen.items() if not members and split in lists]
     notes += [f"ImageSets/Main/{name} is empty: no such split" for name in empty]

@@ -14,7 +14,7 @@ from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.data.findings import counted
 from pixelry.data.formats._boxes import by_stem
 from pixelry.data.formats._masks import Meaning, Pair, find_legend, mask_dataset, matched, understand
-from pixelry.data.formats._shared import read_text
+from pixelry.data.formats._shared import SPLITS, read_text, split_lists
 from pixelry.data.masks import IGNORE, FileMasks, InstanceFiles, ValueTable, as_image, number_table, read_raw
 from pixelry.errors import DataError
 from pixelry.pixels import image_files
@@ -28,7 +28,6 @@ CLASSES = (
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 BACKGROUND = "background"
-SPLITS = ("train", "val", "test")
 
 
 def recognise(path: Path) -> bool:
@@ -74,12 +73,7 @@ def _meaning(path: Path, files: list[Path]) -> Meaning:
 def _listed(path: Path, notes: list[str]) -> dict[str, list[Pair]]:
     """Return images and masks by the lists of their splits."""
     images, masks = image_files(path / "JPEGImages"), image_files(path / "SegmentationClass")
-    lists = {split: path / "ImageSets" / "Segmentation" / f"{split}.txt" for split in (*SPLITS, "trainval")}
-    lists = {split: file for split, file in lists.items() if file.is_file()}
-    trainval = lists.pop("trainval", None)
-    if trainval is not None and not {"train", "val"} & set(lists):
-        lists["train"] = trainval
-        notes.append("ImageSets/Segmentation has no train and no val: trainval is the training split")
+    lists = split_lists(path / "ImageSets" / "Segmentation", notes)
     if not lists:
         stems = {mask.stem for mask in masks}
         if lone := [image for image in images if image.stem not in stems]:
