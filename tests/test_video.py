@@ -16,7 +16,7 @@ import pixelry as px
 from pixelry.boxes import Boxes
 from pixelry.data.dataset import Dataset
 from pixelry.errors import ExistsError, ImageError, UsageError
-from pixelry.tiling import merge, predict_tiles, spread_overlapping
+from pixelry.tiling import merge, predict_tiles
 from pixelry.video import Video, VideoWriter, is_video
 from pixelry.watching import watch
 from rectangles import FAST, scenes
@@ -186,11 +186,6 @@ def test_merging_takes_parts_out() -> None:
     xyxy = np.array([[0, 0, 10, 10], [0, 0, 10, 4], [0, 0, 10, 10], [30, 30, 40, 40]], np.float32)
     scores, labels = np.array([0.9, 0.8, 0.7, 0.1]), np.array([0, 0, 1, 0])
     assert merge(xyxy, scores, labels).tolist() == [0, 2, 3]
-    for length, tile in ((1000, 400), (401, 400), (799, 400), (5000, 640)):
-        starts = spread_overlapping(length, tile)
-        assert starts[0] == 0
-        assert starts[-1] + tile == length
-        assert max(np.diff(starts)) <= 0.76 * tile
 
 
 def test_options_of_detectors_are_checked(detector: px.Model, here: Path) -> None:

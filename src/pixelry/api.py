@@ -323,6 +323,7 @@ def predict(
     overlap: float | None = None,
     only: Sequence[str] | None = None,
     tile: int | None = None,
+    settings: Mapping[str, Any] | None = None,
     batch: int | None = None,
     skip_errors: bool = False,
     progress: bool = True,
@@ -338,8 +339,9 @@ def predict(
         confidence: Of a detector: least score of the boxes that are shown, from 0 to 1.
         overlap: Of a detector: of two boxes of a class with a larger intersection over union the surer stays.
         only: Of a detector: the classes that are shown, such as cat,dog.
-        tile: Of a detector: side in pixels of the tiles by which larger pictures are seen, so that small objects keep
-            their pixels.
+        tile: Of a detector or a segmenter: side in pixels of the tiles by which larger pictures are seen, so that what
+            is small keeps its pixels.
+        settings: Other options of the task, where they are not the model's own, such as flip=true of a segmenter.
         batch: Images at once.
         skip_errors: Go on when an image cannot be read, and name it at the end.
         progress: Show progress of videos on stderr.
@@ -350,10 +352,11 @@ def predict(
     """
     from pixelry.api_predict import predict_all
 
-    settings = {"confidence": confidence, "overlap": overlap, "only": only}
+    boxes = {"confidence": confidence, "overlap": overlap, "only": only}
     return predict_all(
-        model, inputs, out=out, settings=settings, tile=tile, batch=batch, skip_errors=skip_errors, progress=progress
-    )
+        model, inputs, out=out, boxes=boxes, settings=settings or {}, tile=tile, batch=batch, skip_errors=skip_errors,
+        progress=progress,
+    )  # fmt: skip
 
 
 def list_networks(task: str | None = None) -> list[dict[str, Any]]:

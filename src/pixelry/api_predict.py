@@ -21,13 +21,14 @@ def predict_all(
     inputs: Any,
     *,
     out: str | Path | None,
+    boxes: Mapping[str, Any],
     settings: Mapping[str, Any],
     tile: int | None,
     batch: int | None,
     skip_errors: bool,
     progress: bool,
 ) -> Result | Results:
-    """Predict for images and videos; the arguments are those of `api.predict`."""
+    """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of detectors."""
     from pixelry.inputs import has_images
     from pixelry.model import load_model
     from pixelry.predictions import save_predictions
@@ -37,7 +38,7 @@ def predict_all(
     from pixelry.video import is_video, video_files
 
     loaded = load_model(model)
-    given = known_settings(loaded, settings)
+    given = {**settings, **known_options(loaded, boxes)}
     several = isinstance(inputs, list | tuple)
     items = list(inputs) if several else [inputs]
     videos = [video for item in items for video in ([item] if is_video(item) else video_files(item))]
@@ -103,9 +104,9 @@ def watch_videos(
     results.videos, results.folder = watched, folder
 
 
-def known_settings(model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
+def known_options(model: Model, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given; raise UsageError for one that the model's task does not have."""
-    given = {name: value for name, value in settings.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     foreign = [f"--{name}" for name in given if name not in model.task.settable()]
     if foreign:
         raise UsageError(f"a model for {model.card.task} has no {' and no '.join(foreign)}: these are for detectors")

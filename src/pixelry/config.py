@@ -264,6 +264,9 @@ def check_value(name: str, value: Any, hint: Any) -> Any:
                 return value
             raise UsageError(f"{name} is '{value}'; it must be one of {', '.join(map(str, choices))}")
         base = getattr(kind, "__origin__", kind)
+        if base is tuple and get_args(kind)[1:] == (Ellipsis,):
+            inner = get_args(kind)[0]
+            return tuple(check_value(name, item, inner) for item in _items(value, numbers=inner is float))
         if base is tuple and isinstance(value, list | tuple):
             return tuple(value)
         if base is Mapping and isinstance(value, Mapping):
@@ -274,6 +277,14 @@ def check_value(name: str, value: Any, hint: Any) -> Any:
             return value
     expected = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
     raise UsageError(f"{name} is {value!r}; expected {expected}")
+
+
+def _items(value: Any, *, numbers: bool) -> list[Any]:
+    """Return the items of a list, or of a text such as "0.75,1"; anything else is one item."""
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",")]
+        return [_number(part) for part in parts] if numbers else parts
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _number(text: str) -> Any:

@@ -122,9 +122,17 @@ class Model:
         check_side(self.network, pixels)
         return pixels
 
+    def run(self, images: Tensor, task: Task | None = None) -> Tensor:
+        """Return what the network says, before the task reads it.
+
+        Args:
+            images: (B, C, H, W), uint8 or float in [0, 1], in the model's channels.
+            task: The model's, with other options.
+        """
+        return run_network(fused(self.network), task or self.task, {"image": images}, memory_format=torch.channels_last)
+
     def _predict_batch(self, task: Task, pending: list[tuple[Tensor, Input]]) -> Sequence[Result]:
-        batch = {"image": torch.stack([pixels for pixels, _ in pending])}
-        output = run_network(fused(self.network), task, batch, memory_format=torch.channels_last)
+        output = self.run(torch.stack([pixels for pixels, _ in pending]), task)
         sources, names = [item.source for _, item in pending], [item.name for _, item in pending]
         return task.decode(output, sources, names, size=self.card.size)
 

@@ -1,4 +1,4 @@
-"""Large pictures by overlapping tiles, so that small objects keep their pixels: boxes of all tiles, merged."""
+"""Large pictures by overlapping tiles, so that what is small keeps its pixels: boxes merged, maps blended."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from pixelry.blending import blended, tile_starts
 from pixelry.boxes import Boxes
-from pixelry.data.patches import spread
+from pixelry.data.dataset import image_to_tensor
 from pixelry.errors import ImageError, UsageError
-from pixelry.inputs import gather
+from pixelry.inputs import Input, gather
 from pixelry.model import Model
-from pixelry.types import Results
+from pixelry.types import Result, Results
 
 LEAST_TILE = 32
-OVERLAP = 0.25  # of a tile: objects up to this part of it are seen whole in some tile
 COVERED = 0.6  # a box of which so much lies in a surer one of its class is a part of it
 
 
 def predict_tiles(
     model: Model, inputs: Any, tile: int, *, settings: Mapping[str, Any] | None = None, skip_errors: bool = False
 ) -> Results:
-    """Detect in pictures by tiles, and in each as a whole, for what is larger than a tile.
+    """Predict for pictures by tiles.
+
+    A detector sees each tile as it would see a picture, and the whole, for what is larger than a tile. A segmenter sees
+    the tiles at their own size, and where they overlap their probabilities are averaged.
 
     Args:
-        model: A detector.
+        model: A detector, or a segmenter that gives each pixel a class.
         inputs: What `Model.predict` takes.
         tile: Side in pixels.
         settings: Options of the task, where they are not the model's own.
@@ -36,53 +40,62 @@ def predict_tiles(
         One result an image, also for a single one.
 
     Raises:
-        UsageError: The model is no detector, or the tile is too small.
+        UsageError: The model is of another kind, or the tile is too small.
         ImageError: An image cannot be read.
     """
-    if model.card.task != "detect":
-        raise UsageError(f"tiles are for detectors; this is a model for {model.card.task}")
+    task = model.task.with_settings(settings or {})
+    if not task.by_tiles:
+        raise UsageError(
+            "tiles are for detectors, and for segmenters that give each pixel a class; this is "
+            f"{model.card.network}, for {model.card.task}"
+        )
     if tile < LEAST_TILE:
         raise UsageError(f"tile is {tile}; expected {LEAST_TILE} pixels or more")
+    by_tiles = _boxes_by_tiles if task.by_tiles == "boxes" else _pixels_by_tiles
     results = Results()
     for item in gather(inputs)[0]:
         try:
-            image = item.read()
-            found = [(_one(model, image, settings), 0, 0)]
-            if max(image.shape[:2]) > tile:
-                for top in spread_overlapping(image.shape[0], tile):
-                    for left in spread_overlapping(image.shape[1], tile):
-                        part = image[top : top + tile, left : left + tile]
-                        found.append((_one(model, part, settings), left, top))
+            results.append(by_tiles(model, item, tile, settings or {}))
         except ImageError as error:
             if not skip_errors:
                 raise ImageError(str(error) if item.name in str(error) else f"{item.name}: {error}") from None
             results.failed.append((item.name, str(error)))
-            continue
-        xyxy = np.concatenate([b.xyxy + np.array([x, y, x, y], np.float32) for b, x, y in found])
-        scores, labels = (np.concatenate([getattr(b, name) for b, _, _ in found]) for name in ("scores", "labels"))
-        kept = merge(xyxy, scores, labels)
-        merged = (xyxy[kept], scores[kept], labels[kept])
-        results.append(Boxes(*merged, model.classes, item.name, item.source))
     return results
 
 
-def _one(model: Model, image: NDArray[Any], settings: Mapping[str, Any] | None) -> Boxes:
+def _boxes_by_tiles(model: Model, item: Input, tile: int, settings: Mapping[str, Any]) -> Boxes:
+    image = item.read()
+    found = [(_boxes(model, image, settings), 0, 0)]
+    if max(image.shape[:2]) > tile:
+        for top in tile_starts(image.shape[0], tile):
+            for left in tile_starts(image.shape[1], tile):
+                part = image[top : top + tile, left : left + tile]
+                found.append((_boxes(model, part, settings), left, top))
+    xyxy = np.concatenate([b.xyxy + np.array([x, y, x, y], np.float32) for b, x, y in found])
+    scores, labels = (np.concatenate([getattr(b, name) for b, _, _ in found]) for name in ("scores", "labels"))
+    kept = merge(xyxy, scores, labels)
+    return Boxes(xyxy[kept], scores[kept], labels[kept], model.classes, item.name, item.source)
+
+
+def _boxes(model: Model, image: NDArray[Any], settings: Mapping[str, Any]) -> Boxes:
     found = model.predict(image, settings=settings)
     assert isinstance(found, Boxes)
     return found
 
 
-def spread_overlapping(length: int, tile: int) -> list[int]:
-    """Return where tiles begin that cover a length with a quarter of overlap.
+def _pixels_by_tiles(model: Model, item: Input, tile: int, settings: Mapping[str, Any]) -> Result:
+    image = image_to_tensor(item.read(), channels=model.card.channels)
+    task: Any = model.task.with_settings(settings)
 
-    Examples:
-        >>> spread_overlapping(1000, 400), spread_overlapping(300, 400)
-        ([0, 300, 600], [0])
-    """
-    if length <= tile:
-        return [0]
-    count = len(spread(length - round(OVERLAP * tile), tile - round(OVERLAP * tile)))
-    return [round(i * (length - tile) / max(1, count - 1)) for i in range(count)]
+    def answer(top: int, left: int, height: int, width: int) -> Tensor:
+        part = image[None, :, top : top + height, left : left + width]
+        values: Tensor = task.pixel_values(model.run(part, task)[0], (height, width))
+        return values
+
+    result: Result = task.from_pixel_values(
+        blended(answer, (image.shape[-2], image.shape[-1]), tile), item.source, item.name
+    )
+    return result
 
 
 def merge(xyxy: NDArray[np.float32], scores: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:

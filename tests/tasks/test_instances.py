@@ -173,6 +173,11 @@ def test_weak_objects_and_other_classes_are_left_out(model: px.Model, data: Data
     assert none.masks.shape == (0, 64, 64)
 
 
+def test_objects_with_masks_are_not_predicted_by_tiles(model: px.Model) -> None:
+    with pytest.raises(UsageError, match="tiles are for detectors, and .* this is mask_rcnn, for segment"):
+        px.predict(model, np.zeros((64, 64, 3), np.uint8), tile=64)
+
+
 def test_runs_are_lossless() -> None:
     masks = np.random.default_rng(0).random((3, 9, 7)) > 0.5
     assert np.array_equal(decode(encode(masks)), masks)

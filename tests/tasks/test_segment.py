@@ -109,6 +109,44 @@ def test_it_is_judged_at_the_size_of_the_masks(model: px.Model, data: Dataset) -
     assert metrics["mean_dice"] == pytest.approx(float(dice), abs=1e-4)
 
 
+def test_tiles_keep_what_is_small(model: px.Model, here: Path) -> None:
+    parts = scenes(9, start=300)
+    large, mask = (
+        torch.cat([torch.cat(list(row), -1) for row in values.split(3)], -2)
+        for values in (torch.as_tensor(parts.images), parts.targets["mask"])
+    )
+
+    def iou(found: Any) -> float:
+        return float(jaccard_score(mask.numpy().ravel(), found.ids.ravel(), average="macro"))
+
+    by_tiles, whole = px.predict(model, picture(large), tile=64), px.predict(model, picture(large))
+    assert isinstance(by_tiles, Segments)
+    assert by_tiles.ids.shape == mask.shape
+    assert by_tiles.confidence is not None
+    assert iou(by_tiles) > iou(whole) + 0.1  # which sees a third of the pixels
+    one = picture(torch.as_tensor(parts.images)[0])
+    np.testing.assert_array_equal(px.predict(model, one, tile=64), model.predict(one))
+    with pytest.raises(UsageError, match="expected 32 pixels or more"):
+        px.predict(model, one, tile=8)
+
+
+def test_answers_to_several_sizes_and_mirrors_are_averaged(model: px.Model) -> None:
+    image = torch.as_tensor(scenes(1, start=310).images)
+    single: Any = model.task.with_settings({"scales": [0.5]})
+    several: Any = model.task.with_settings({"scales": "1, 0.5", "flip": True})
+    assert several.scales == (1.0, 0.5)
+    full = model.run(image)
+    half = torch.nn.functional.interpolate(model.run(image, single), full.shape[-2:], mode="bilinear")
+    turned = several.forward(model.network, {"image": image.flip(-1) / 255}).flip(-1)
+    mean = model.run(image, several)
+    torch.testing.assert_close(mean, turned, atol=1e-4, rtol=1e-3)  # a mean over mirrors has the mirror's symmetry
+    plain = model.run(image, model.task.with_settings({"scales": [1, 0.5]}))
+    torch.testing.assert_close(plain, (full + half) / 2)
+    for wrong in ([], [0], [9], "big"):
+        with pytest.raises(UsageError, match="scales"):
+            model.task.with_settings({"scales": wrong})
+
+
 def test_many_pictures_of_one_size_and_one_of_another(model: px.Model) -> None:
     # More than are looked at to learn their size: batches must not mix the two.
     alike, other = scenes(70, start=400, size=(32, 32)), scenes(1, start=470, size=(32, 48))
@@ -333,8 +371,6 @@ def test_settings_that_do_not_go_are_named(model: px.Model, here: Path) -> None:
         model.predict(picture, settings={"loss": "dice"})
     with pytest.raises(UsageError, match="a model for segment has no --confidence: these are for detectors"):
         px.predict(model, picture, confidence=0.5)
-    with pytest.raises(UsageError, match="tiles are for detectors; this is a model for segment"):
-        px.predict(model, picture, tile=64)
 
 
 def of(masks: Any, images: Any = None, names: tuple[str, ...] = CLASSES) -> Dataset:

@@ -149,6 +149,9 @@ class Task(ABC):
         tells: Names of what `outputs` tells a network's `build`; a user does not set them.
         placed: Whether targets have places in pictures, so that the recipe's `augment`, which moves pictures alone, is
             out of the question; such a task moves both in `observe`.
+        by_tiles: How a large picture can be predicted by tiles: "boxes", of which those of all tiles are merged;
+            "pixels", whose values are averaged where tiles overlap, by `pixel_values` and `from_pixel_values`; "" for
+            not at all.
         classes: Class names, () for tasks without.
     """
 
@@ -160,6 +163,7 @@ class Task(ABC):
     ladder: ClassVar[tuple[str, ...]]
     tells: ClassVar[tuple[str, ...]] = ()
     placed: ClassVar[bool] = False
+    by_tiles: ClassVar[str] = ""
     classes: tuple[str, ...]
 
     @classmethod

@@ -78,6 +78,7 @@ class Detect(Task):
     higher_is_better: ClassVar[bool] = True
     tells: ClassVar[tuple[str, ...]] = ("classes",)
     placed: ClassVar[bool] = True
+    by_tiles: ClassVar[str] = "boxes"
     recommended: ClassVar[str] = "yolo_n"
     ladder: ClassVar[tuple[str, ...]] = ("yolo_n", "ssd", "faster_rcnn")
 

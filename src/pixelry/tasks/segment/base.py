@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -23,6 +24,8 @@ from pixelry.tasks.segment.augment import jitter_masks
 from pixelry.tasks.segment.losses import class_counts, class_weights, mask_losses
 from pixelry.tasks.segment.metrics import SegmentEvaluator
 
+FARTHEST = 4  # times smaller or larger at which a picture may be seen
+SMOOTH: dict[str, Any] = {"mode": "bilinear", "align_corners": False, "antialias": True}
 AT_ONCE = 2**26  # logits of one picture at its own size, 256 MiB: of larger ones one class after the other
 
 
@@ -37,6 +40,8 @@ class Segment(Window):
         weights: Those weights, of the training masks.
         crop: Part of the frame's sides that a training step sees of a picture.
         flip: In prediction, take the mean of the answers to a picture and to its mirror image, in twice the time.
+        scales: In prediction, take the mean of the answers to a picture at so many times its size, such as 0.75, 1 and
+            1.25.
     """
 
     loss: Literal["cross_entropy", "dice", "cross_entropy_dice", "focal", "hard"] = field(
@@ -46,7 +51,9 @@ class Segment(Window):
     weights: tuple[float, ...] = field(default=(), metadata={"fitted": True})
     crop: float = field(default=1.0, metadata=OF_TRAINING)
     flip: bool = False
+    scales: tuple[float, ...] = (1.0,)
 
+    by_tiles: ClassVar[str] = "pixels"
     monitor: ClassVar[str] = "mean_iou"
     higher_is_better: ClassVar[bool] = True
 
@@ -54,6 +61,8 @@ class Segment(Window):
         super().__post_init__()
         if not 0 < self.crop <= 1:
             raise UsageError(f"crop is {self.crop}; it is a part of the frame's sides, above 0 and at most 1")
+        if not self.scales or not all(1 / FARTHEST <= scale <= FARTHEST for scale in self.scales):
+            raise UsageError(f"scales are {self.scales}; expected one or more, of 1/{FARTHEST} to {FARTHEST}")
 
     @classmethod
     def classes_of(cls, dataset: Dataset) -> tuple[str, ...]:
@@ -125,12 +134,17 @@ class Segment(Window):
         return {name if name == "loss" else f"{name}_loss": value for name, value in parts.items()}
 
     def forward(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return logits (B, K, h, w)."""
+        """Return logits (B, K, h, w), of several answers their mean at the size of the first."""
         images = batch["image"]
-        logits: Tensor = network(images)
-        if self.flip:
-            logits = (logits + network(images.flip(-1)).flip(-1)) / 2
-        return logits
+        answers: list[Tensor] = []
+        for scale in self.scales:
+            seen = images if scale == 1 else F.interpolate(images, size=_times(images, scale), **SMOOTH)
+            answers.append(network(seen))
+            if self.flip:
+                answers.append(network(seen.flip(-1)).flip(-1))
+        size = answers[0].shape[-2:]
+        alike = [a if a.shape[-2:] == size else F.interpolate(a, size, **SMOOTH) for a in answers]
+        return alike[0] if len(alike) == 1 else torch.stack(alike).mean(0)
 
     def evaluator(self, *, sync: bool = False) -> Evaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
@@ -143,6 +157,17 @@ class Segment(Window):
             ids, surest = at_own_size(logits, size_of(source))
             found.append(Segments(ids, self.classes, name, source, surest))
         return found
+
+    @staticmethod
+    def pixel_values(logits: Tensor, size: Size) -> Tensor:
+        """Return the probabilities (K, H, W) of one picture's pixels, of logits (K, h, w)."""
+        return _enlarged(logits, size).softmax(0).cpu()
+
+    def from_pixel_values(self, rows: Iterable[Tensor], source: Source, name: str) -> Segments:
+        """Return the result of a picture whose probabilities (K, n, W) come some rows at a time."""
+        found = [(top.numpy(), ids.numpy().astype(np.uint8)) for top, ids in (part.max(0) for part in rows)]
+        surest, ids = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Segments(ids, self.classes, name, source, surest)
 
 
 class LogitEvaluator(SegmentEvaluator):
@@ -166,6 +191,12 @@ def at_own_size(logits: Tensor, size: Size) -> tuple[NDArray[np.uint8], NDArray[
     else:
         ids, surest = _surest(logits, size)
     return ids.cpu().numpy().astype(np.uint8), surest.cpu().numpy().astype(np.float32)
+
+
+def _times(images: Tensor, scale: float) -> Size:
+    """Return (height, width) of pictures at so many times their size."""
+    height, width = (max(1, round(scale * side)) for side in images.shape[-2:])
+    return height, width
 
 
 def _enlarged(logits: Tensor, size: Size) -> Tensor:
