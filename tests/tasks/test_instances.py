@@ -174,7 +174,7 @@ def test_weak_objects_and_other_classes_are_left_out(model: px.Model, data: Data
 
 
 def test_objects_with_masks_are_not_predicted_by_tiles(model: px.Model) -> None:
-    with pytest.raises(UsageError, match="tiles are for detectors, and .* this is mask_rcnn, for segment"):
+    with pytest.raises(UsageError, match=r"tiles are for detectors, and .* this is mask_rcnn, for segment"):
         px.predict(model, np.zeros((64, 64, 3), np.uint8), tile=64)
 
 

@@ -112,6 +112,24 @@ def test_muon_steps_as_that_of_torch_does() -> None:
     assert torch.allclose(ours.weight, theirs.weight, atol=1e-5)
 
 
+def test_muon_takes_the_same_step_however_filters_lie_in_memory() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 6, 1))
+    other = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    recipe = Recipe(optimizer="muon", lr=0.01, momentum=0.9, weight_decay=0.1)
+    optimizers = [make_optimizer(one, recipe) for one in (network, other)]
+    for step in range(3):
+        for mine, its in zip(network.parameters(), other.parameters(), strict=True):
+            mine.grad = torch.randn(mine.shape)
+            its.grad = mine.grad.clone()
+            if step and its.ndim == 4:
+                its.grad = its.grad.contiguous(memory_format=torch.channels_last)
+        for optimizer in optimizers:
+            optimizer.step()
+    for mine, its in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, its, atol=1e-6, rtol=1e-5)
+
+
 def test_muon_takes_filters_as_matrices_and_leaves_vectors_and_embeddings_to_adamw() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3), nn.Embedding(5, 4))

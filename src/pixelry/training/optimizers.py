@@ -103,23 +103,46 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def _step_maps(self, found: list[tuple[Tensor, Tensor]], group: dict[str, Any]) -> None:
         momentum = group["betas"][0]
-        alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
+        alike: dict[tuple[int, ...], list[tuple[Tensor, Tensor, Tensor]]] = {}
         for parameter, gradient in found:
             state = self.state[parameter]
             if "average" not in state:
                 # AdamW, when it reads a checkpoint, looks for the step of all.
                 state["average"], state["step"] = torch.zeros_like(parameter), torch.tensor(0.0)
             state["step"] += 1
-            average = state["average"].lerp_(gradient, 1 - momentum)
-            nesterov = gradient.lerp(average, momentum)
-            parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            shape = (len(parameter), parameter.numel() // len(parameter))
-            alike.setdefault(shape, []).append((parameter, nesterov.reshape(shape)))
+            alike.setdefault(as_matrix(parameter, parameter).shape, []).append((parameter, gradient, state["average"]))
         for shape, items in alike.items():
-            updates = orthogonal(torch.stack([update for _, update in items]).to(self.dtype))
+            parameters, gradients, averages = (list(tensors) for tensors in zip(*items, strict=True))
+            torch._foreach_lerp_(averages, gradients, 1 - momentum)
+            nesterov = torch._foreach_lerp(gradients, averages, momentum)
+            maps = torch.empty(len(items), *shape, dtype=self.dtype, device=parameters[0].device)
+            torch._foreach_copy_(
+                list(maps), [as_matrix(update, p) for update, p in zip(nesterov, parameters, strict=True)]
+            )
+            updates = zip(orthogonal(maps).to(parameters[0].dtype), parameters, strict=True)
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             rate = group["lr"] * ADAMW_SIZE * math.sqrt(max(shape))
-            for (parameter, _), update in zip(items, updates, strict=True):
-                parameter.sub_(rate * update.view(parameter.shape).to(parameter.dtype))
+            torch._foreach_add_(parameters, [as_filter(update, p) for update, p in updates], alpha=-rate)
+
+
+def as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
+    """Return a tensor (out, ...) as a matrix (out, rest) whose columns stand as those of a weight lie in memory.
+
+    What is orthogonal stays so in any order of the columns, and to bring filters in channels_last into another order
+    takes longer than all that is computed here.
+    """
+    return (tensor.movedim(1, -1) if _channels_last(weight) else tensor).reshape(len(tensor), -1)
+
+
+def as_filter(matrix: Tensor, weight: Tensor) -> Tensor:
+    """Return what `as_matrix` made of a tensor, in the weight's shape."""
+    if _channels_last(weight):
+        return matrix.view(weight.movedim(1, -1).shape).movedim(-1, 1)
+    return matrix.view(weight.shape)
+
+
+def _channels_last(weight: Tensor) -> bool:
+    return weight.ndim > 2 and not weight.is_contiguous()
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
