@@ -8,45 +8,18 @@ Prediction is timed picture by picture, from the file to the boxes, the median o
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-from timing import say, seconds_per_picture, size_of
+from timing import measure, options
 
 import pixelry as px
-from pixelry.config import parse_settings
 
 
 def main() -> None:
     """Train each network, judge it, and print a JSON line for it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--size", help="HEIGHTxWIDTH; by default the task's")
-    parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--networks", nargs="+", default=["yolo_n"])
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--out", type=Path, default=Path("detectors"))
-    given = parser.parse_args()
+    given = options(__doc__, minutes=20.0, network="yolo_n", out="detectors").parse_args()
     data = px.load_dataset(given.data)
     given.out.mkdir(parents=True, exist_ok=True)
     for network in given.networks:
-        model = px.train(
-            "detect",
-            data,
-            network=network,
-            minutes=given.minutes,
-            size=size_of(given.size),
-            settings=parse_settings(given.set),
-            out=given.out / network,
-        )
-        report = model.evaluate(data)
-        report.save(given.out / f"{network}.html", overwrite=True)
-        training = model.card.training
-        test = data["test"]
-        row = {"network": network, "minutes": given.minutes, **report.metrics}
-        row["images_per_s"] = round(training["steps"] * training["recipe"]["batch"] / training["seconds"], 1)
-        row["ms_per_image"] = round(1e3 * seconds_per_picture(model, [test.name(i) for i in range(len(test))]), 1)
-        say(row, given.out)
+        measure("detect", network, data, given)
 
 
 if __name__ == "__main__":

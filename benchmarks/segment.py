@@ -9,16 +9,14 @@ Prediction is timed picture by picture, from the file to the map at its own size
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from timing import say, seconds_per_picture, size_of
+from timing import measure, options, say
 
 import pixelry as px
-from pixelry.config import parse_settings
 from pixelry.tasks.segment.metrics import SegmentEvaluator
 
 
@@ -34,37 +32,15 @@ def judge_maps(folder: Path, data: px.Dataset) -> dict[str, float]:
 
 def main() -> None:
     """Judge maps, then train each network, judge it, and print a JSON line for it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--size", help="HEIGHTxWIDTH; by default the task's")
-    parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--networks", nargs="*", default=["fpn"])
+    parser = options(__doc__, minutes=15.0, network="fpn", out="segmenters")
     parser.add_argument("--maps", type=Path)
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--out", type=Path, default=Path("segmenters"))
     given = parser.parse_args()
     data = px.load_dataset(given.data)
     given.out.mkdir(parents=True, exist_ok=True)
     if given.maps:
         say({"maps": given.maps.name, **judge_maps(given.maps, data)}, given.out)
     for network in given.networks:
-        # Trained on the training split alone; the other is judged on as it is.
-        model = px.train(
-            "segment",
-            data,
-            network=network,
-            minutes=given.minutes,
-            size=size_of(given.size),
-            settings=parse_settings(given.set),
-            out=given.out / network,
-        )
-        report = model.evaluate(data)
-        report.save(given.out / f"{network}.html", overwrite=True)
-        training, test = model.card.training, data["test"]
-        row = {"network": network, "minutes": given.minutes, **report.metrics}
-        row["training_images_per_s"] = training["steps"] * training["recipe"]["batch"] / training["seconds"]
-        row["images_per_s"] = 1 / seconds_per_picture(model, [test.name(i) for i in range(len(test))])
-        say(row, given.out)
+        measure("segment", network, data, given)
 
 
 if __name__ == "__main__":

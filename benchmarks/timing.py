@@ -1,15 +1,49 @@
-"""What benchmarks of detectors and segmenters share: a time from file to result, rows of figures."""
+"""What benchmarks of detectors and segmenters share: options, training, times from file to result, rows of figures."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pixelry as px
+from pixelry.config import parse_settings
 
 WARM = 5
+
+
+def options(description: str | None, *, minutes: float, network: str, out: str) -> argparse.ArgumentParser:
+    """Return the options that such benchmarks have."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--size", help="HEIGHTxWIDTH; by default the task's")
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--networks", nargs="*", default=[network])
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, default=Path(out))
+    return parser
+
+
+def measure(task: str, network: str, data: px.Dataset, given: argparse.Namespace) -> None:
+    """Train a network on the training split, judge it on the test split, and say the figures and how fast both went."""
+    model = px.train(
+        task,
+        data,
+        network=network,
+        minutes=given.minutes,
+        size=size_of(given.size),
+        settings=parse_settings(given.set),
+        out=given.out / network,
+    )
+    report = model.evaluate(data)
+    report.save(given.out / f"{network}.html", overwrite=True)
+    training, test = model.card.training, data["test"]
+    row = {"network": network, "minutes": given.minutes, **report.metrics}
+    row["training_images_per_s"] = training["steps"] * training["recipe"]["batch"] / training["seconds"]
+    seconds = seconds_per_picture(model, [test.name(i) for i in range(len(test))])
+    say({**row, "ms_per_image": 1e3 * seconds, "images_per_s": 1 / seconds}, given.out)
 
 
 def seconds_per_picture(model: px.Model, files: list[str]) -> float:
