@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image as PILImage
+from writers import write_picture
 
 from pixelry import Dataset, load_dataset
 from pixelry.data.dataset import Origin, Split
@@ -27,13 +28,7 @@ TURNED = 6  # EXIF: the file's top is the picture's right
 
 
 def image(path: Path, *, size: tuple[int, int] = (HEIGHT, WIDTH), orientation: int | None = None) -> Path:
-    """Write a small JPEG or PNG of (height, width)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    exif = PILImage.Exif()
-    if orientation:
-        exif[274] = orientation
-    PILImage.fromarray(np.full((*size, 3), len(path.name), np.uint8)).save(path, exif=exif)
-    return path
+    return write_picture(path, size, orientation)
 
 
 def objects(split: Split, index: int, classes: tuple[str, ...]) -> list[tuple[list[float], str, bool]]:

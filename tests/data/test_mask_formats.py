@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image as PILImage
 from pycocotools import mask as coco_mask
+from writers import write_picture
 
 from pixelry import load_dataset
 from pixelry.data.dataset import Dataset
@@ -26,13 +27,7 @@ TURNED = 6  # EXIF: the file's top is the picture's right
 
 
 def image(path: Path, *, size: tuple[int, int] = (HEIGHT, WIDTH), orientation: int | None = None) -> Path:
-    """Write a picture of (height, width)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    exif = PILImage.Exif()
-    if orientation:
-        exif[274] = orientation
-    PILImage.fromarray(np.full((*size, 3), 90, np.uint8)).save(path, exif=exif)
-    return path
+    return write_picture(path, size, orientation)
 
 
 def mask(path: Path, values: Any, *, palette: bool = False) -> Path:

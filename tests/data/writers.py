@@ -16,11 +16,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image as PILImage
 
 from pixelry.pixels import encode_image, write_image
 
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]
 Writer = Callable[[Path, Splits, list[str]], Path]
+
+
+def write_picture(path: Path, size: tuple[int, int], orientation: int | None = None) -> Path:
+    """Write a picture of (height, width) as JPEG or PNG, with EXIF where it is turned.
+
+    Its grey is the length of its name, so that few are the same.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = PILImage.Exif()
+    if orientation:
+        exif[274] = orientation
+    PILImage.fromarray(np.full((*size, 3), len(path.name), np.uint8)).save(path, exif=exif)
+    return path
 
 
 def pictures(shape: tuple[int, ...], classes: int = 3, seed: int = 0) -> Splits:

@@ -8,6 +8,7 @@ import skimage.color
 import skimage.metrics
 import skimage.transform
 import skimage.util
+from grey import GREY, in_dtype
 from skimage import data
 
 from pixelry.errors import ImageError, UsageError
@@ -36,20 +37,8 @@ from pixelry.pixels import (
 )
 
 PHOTO = data.astronaut()[:96, :120]
-GREY = data.camera()[:90, :75]
 RNG = np.random.default_rng(0)
 KINDS = {"float": as_float, "ubyte": as_ubyte, "uint": as_uint, "int": as_int}
-
-
-def in_dtype(dtype: str) -> np.ndarray:
-    return {
-        "bool": GREY > 100,
-        "uint8": GREY,
-        "uint16": skimage.util.img_as_uint(GREY),
-        "int16": skimage.util.img_as_int(GREY) - 5000,
-        "float32": skimage.util.img_as_float32(GREY),
-        "float64": skimage.util.img_as_float64(GREY),
-    }[dtype]
 
 
 DTYPES = ["bool", "uint8", "uint16", "int16", "float32", "float64"]

@@ -6,22 +6,12 @@ import numpy as np
 import pytest
 import skimage.metrics
 import skimage.util
+from grey import in_dtype
 from skimage import data
 
 from pixelry.pixels import as_float, gaussian_noise, noise, poisson_noise, psnr, salt_pepper_noise, ssim
 
 PHOTO = data.astronaut()[:96, :120]
-GREY = data.camera()[:90, :75]
-
-
-def in_dtype(dtype: str) -> np.ndarray:
-    return {
-        "uint8": GREY,
-        "uint16": skimage.util.img_as_uint(GREY),
-        "int16": skimage.util.img_as_int(GREY) - 5000,
-        "float32": skimage.util.img_as_float32(GREY),
-        "float64": skimage.util.img_as_float64(GREY),
-    }[dtype]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
