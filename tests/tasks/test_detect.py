@@ -263,6 +263,21 @@ def test_augmentation_moves_boxes_with_their_pixels(how: Jitter) -> None:
     assert seen > 30
 
 
+def test_mosaics_come_with_the_passes_and_go_at_the_end() -> None:
+    task = Dense(classes=("red", "blue"), mosaic=0.8, calm=0.25)
+    shares = [task.changes(progress, passes).mosaic for progress, passes in ((0, 0), (0.1, 15), (0.5, 45), (0.75, 60))]
+    assert shares == pytest.approx([0, 0.4, 0.8, 0])
+    bright = torch.zeros(8, 3, 64, 64)
+    bright[::2] = 1  # pictures are all white or all black: of four in one some are both
+    still = Dense(classes=("red",), zoom=0.0, shift=0.0, saturation=0.0, value=0.0, hue=0.0)
+    batch = {"image": bright, "boxes": torch.zeros(8, 1, 4), "labels": torch.full((8, 1), -1)}
+    batch["crowd"] = torch.zeros(8, 1, dtype=torch.bool)
+    for passes, mixed in ((0.0, False), (30.0, True)):
+        torch.manual_seed(0)
+        seen = still.observe({**batch, "passes": passes}, training=True)["image"]
+        assert bool((seen.flatten(1).std(1) > 0.2).any()) is mixed
+
+
 def test_a_batch_is_seen_at_several_sizes() -> None:
     torch.manual_seed(0)
     task = Dense(classes=("red", "blue"), mosaic=0.0, zoom=0.0, shift=0.0, mirror=0.0, multi_scale=0.5)

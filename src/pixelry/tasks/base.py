@@ -258,7 +258,7 @@ class Task(ABC):
 
         Args:
             batch: "image" (B, C, H, W) float in [0, 1], "index" (B,) where it comes from a loader, the targets, and in
-                training "progress", the part of the run that is over.
+                training "progress", the part of the run that is over, and "passes" over the data so far.
             training: Draw from torch's global generator; otherwise the draw follows from "index" alone, so that an
                 evaluation is the same however its batches are cut.
         """

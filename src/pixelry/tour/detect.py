@@ -14,8 +14,6 @@ from pixelry.tour import Stop
 NETWORK = "yolo_n"
 # A detector learns where and what: it wants more time than a classifier.
 PATIENCE = 75 / 12
-# Small steps, and scenes as they are: in so short a time a detector learns more from what it will be asked.
-SETTINGS = {"batch": 8, "mosaic": 0.0, "zoom": 0.2, "optimizer": "adamw", "lr": 2e-3, "beta2": 0.999}
 SHOWN_FROM = 0.15
 SHOWN = 12
 TEXT = (
@@ -30,18 +28,11 @@ def visit(stop: Stop) -> list[Section]:
     """Train a YOLO on rendered scenes, judge it, and draw what it finds in new ones."""
     minutes = stop.seconds * PATIENCE / 60
     data = load_dataset("shapes")
-    model = api.train(
-        "detect", data, network=NETWORK, minutes=minutes, settings=SETTINGS, out=stop.out / "detect", seed=stop.seed
-    )
+    model = api.train("detect", data, network=NETWORK, minutes=minutes, out=stop.out / "detect", seed=stop.seed)
     report = model.evaluate(data)
-    chosen = " ".join(
-        f"--set {name}={value:g}" if isinstance(value, float) else f"--set {name}={value}"
-        for name, value in SETTINGS.items()
-    )
     code = (
         "pixelry data show shapes --out scenes.png\n"
-        f"pixelry train detect --data shapes --network {NETWORK} --minutes {minutes:.2g} "
-        f"{chosen} --out detector\n"
+        f"pixelry train detect --data shapes --network {NETWORK} --minutes {minutes:.2g} --out detector\n"
         "pixelry evaluate detector --data shapes --out report/\n"
         "pixelry predict detector tour/scene.png --out found/"
     )

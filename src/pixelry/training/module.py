@@ -126,7 +126,9 @@ class TrainingModule(LightningModule):
         optimizers = self._optimizers()
         progress = self._progress()
         self._set_progress(progress, optimizers)
-        batch = self._prepare({**batch, "progress": progress}, torch.Generator().manual_seed(step_seed))
+        passes = self.step / self.steps_per_epoch
+        seen = {**batch, "progress": progress, "passes": passes}
+        batch = self._prepare(seen, torch.Generator().manual_seed(step_seed))
         self.losses = {}
         for phase, optimizer in zip(self.task.phases, optimizers, strict=True):
             self._train_only(phase)
@@ -183,7 +185,7 @@ class TrainingModule(LightningModule):
             head_of(self.network).train()
 
     def _prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
-        share = augment_share(self.step / self.steps_per_epoch)
+        share = augment_share(batch["passes"])
         images = augment_some(self.augment, to_float(batch["image"]), generator, share)
         # Lightning's autocast reaches here, and coordinates in bfloat16 are off by pixels.
         with torch.autocast(images.device.type, enabled=False):

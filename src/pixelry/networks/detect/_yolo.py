@@ -23,7 +23,7 @@ from pixelry.networks.blocks import Chain, Conv, Normalize, Pyramid
 
 SOURCE = "Redmon et al. 2016; Ge et al. 2021 (YOLOX); Feng et al. 2021 (task alignment); Li et al. 2020 (box sides)"
 RECIPE = Recipe(
-    optimizer="muon", lr=2e-3, momentum=0.9, beta2=0.99, weight_decay=1e-2, batch=16, epochs=100, warmup=0.05, ema=0.05,
+    optimizer="muon", lr=1e-2, momentum=0.9, beta2=0.99, weight_decay=1e-2, batch=16, epochs=100, warmup=0.05, ema=0.05,
     clip=10.0, augment="none",
 )  # fmt: skip
 STRIDES = (8, 16, 32)

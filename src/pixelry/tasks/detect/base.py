@@ -28,6 +28,7 @@ Size = tuple[int, int]
 STRIDE = 32  # sides of frames are multiples of it
 LONGEST = 320  # of a frame, unless the user says more: what a CPU trains on
 CANDIDATES = 1000  # of a picture before overlapping ones are taken out
+MOSAIC_AFTER = 30.0  # passes over the data
 LEAST_SCORE = 0.001  # what is judged; less is nothing
 
 
@@ -44,7 +45,8 @@ class Detect(Task):
         overlap: Of two boxes of a class with a larger intersection over union the surer stays.
         most: At most so many boxes in a picture.
         only: Names of the classes that are shown, () for all.
-        mosaic: Share of training pictures that are made of four.
+        mosaic: Share of training pictures that are made of four, once all have been seen thirty times; before, it
+            grows: what is new needs no mixing, and objects are learnt sooner from pictures as they are.
         calm: Last part of a run that sees whole pictures, and no mosaics.
         zoom: Training pictures are scaled by 1 - zoom to 1 + zoom.
         shift: They are moved by at most so much of a side.
@@ -152,17 +154,26 @@ class Detect(Task):
         """
         if not training:
             return batch
-        calm = batch.get("progress", 0.0) >= 1 - self.calm
-        how = Jitter(
-            0.0 if calm else self.mosaic, self.zoom, self.shift, mirror=self.mirror, upend=self.upend, hue=self.hue,
-            saturation=self.saturation, value=self.value,
-        )  # fmt: skip
         # What stands for many objects, or for one that is hardly seen, is no object, and its place no background.
         labels = torch.where(batch["crowd"], batch["labels"] + len(self.classes), batch["labels"])
+        how = self.changes(batch.get("progress", 0.0), batch.get("passes", MOSAIC_AFTER))
         images, boxes, labels = jitter(batch["image"], batch["boxes"], labels, how)
         if self.multi_scale:
             images, boxes = rescaled(images, boxes, most=self.multi_scale, stride=STRIDE)
         return {**batch, "image": images, "boxes": boxes, "labels": labels}
+
+    def changes(self, progress: float, passes: float) -> Jitter:
+        """Return how training pictures are changed together with their boxes.
+
+        Args:
+            progress: The part of the run that is over.
+            passes: Over the data, so far.
+        """
+        share = 0.0 if progress >= 1 - self.calm else min(1.0, passes / MOSAIC_AFTER)
+        return Jitter(
+            share * self.mosaic, self.zoom, self.shift, mirror=self.mirror, upend=self.upend, hue=self.hue,
+            saturation=self.saturation, value=self.value,
+        )  # fmt: skip
 
     @abstractmethod
     def detect(self, network: nn.Module, images: Tensor, least: float) -> list[tuple[Tensor, Tensor, Tensor]]:
