@@ -24,7 +24,7 @@ SOURCE = (
 )
 RECIPES = {
     "segment": Recipe(
-        optimizer="muon", lr=2e-3, momentum=0.9, beta2=0.99, weight_decay=1e-2, batch=8, epochs=100, warmup=0.05,
+        optimizer="muon", lr=1e-2, momentum=0.9, beta2=0.99, weight_decay=1e-2, batch=8, epochs=100, warmup=0.05,
         ema=0.05, clip=10.0, augment="none",
     ),
 }  # fmt: skip

@@ -49,7 +49,7 @@ class Segment(Window):
     )
     balance: Literal["equal", "median", "enet"] = field(default="equal", metadata=OF_TRAINING)
     weights: tuple[float, ...] = field(default=(), metadata={"fitted": True})
-    crop: float = field(default=1.0, metadata=OF_TRAINING)
+    crop: float = field(default=0.67, metadata=OF_TRAINING)
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
 
