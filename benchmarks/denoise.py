@@ -1,81 +1,65 @@
-"""Denoising BSD68: the logistic rungs beside scikit-image's methods, on the same noisy images.
+"""Denoising BSD68: networks and classical methods, trained for equal minutes, on the same noisy images.
 
-    python benchmarks/denoise.py --train path/to/train400 --test path/to/bsd68 --minutes 3
+    python benchmarks/denoise.py --train path/to/train400 --test path/to/bsd68 --minutes 5 --networks unet nlm bm3d
+    python benchmarks/denoise.py --train path/to/train400 --test path/to/bsd68 --minutes 1.5 \\
+        --networks logistic:features=pixels logistic logistic:features=buckets --out rungs
 
-Gaussian noise of sigma 25, unclipped, by the seed that `pixelry evaluate` uses. PSNR is the mean over the images,
-after clipping to [0, 1]; seconds are those of one image at a time, in one process, after a first one that is not timed.
+Gaussian noise of sigma 25, unclipped, by the seed that `pixelry evaluate` uses. PSNR and SSIM are means over the
+images, after clipping to [0, 1]; seconds are those of one image at a time, from pixels to pixels, the median of all.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
 import torch
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle, denoise_wavelet
+from timing import WARM, say
 
 import pixelry as px
-from pixelry.pixels import psnr, ssim
-from pixelry.tasks.denoise import Denoise
-
-SIGMA = 25 / 255
-RUNGS = ("pixels", "gain", "buckets")
-Method = Callable[[np.ndarray], np.ndarray]
-
-# Weights and widths are those, of a few tried, that give each method its best PSNR on training images.
-PEERS: dict[str, Method] = {
-    "scikit-image TV (Chambolle)": lambda x: denoise_tv_chambolle(x, weight=0.07),
-    "scikit-image wavelet (BayesShrink)": lambda x: denoise_wavelet(x, sigma=SIGMA, wavelet="db2", rescale_sigma=True),
-    "scikit-image non-local means": lambda x: denoise_nl_means(
-        x, patch_size=7, patch_distance=11, h=0.6 * SIGMA, sigma=SIGMA, fast_mode=True
-    ),
-}
+from pixelry.config import parse_settings
 
 
 def main() -> None:
-    """Train the rungs, and judge all methods on the same noisy images."""
+    """Train the networks, judge each, and print a JSON line for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
-    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--networks", nargs="+", default=["unet"], metavar="NAME[:KEY=VALUE]")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, default=Path("denoisers"))
     given = parser.parse_args()
     data = px.load_dataset(given.train, test=given.test)
-    methods = dict(PEERS)
-    for features in RUNGS:
-        model = px.train("denoise", data, minutes=given.minutes, settings={"features": features}, channels=1)
-        methods[f"logistic, features={features}"] = ours(model)
-    images = data["test"].images
-    print(f"{'method':38s} PSNR   SSIM   s/image")
-    for name, method in methods.items():
-        rows = [judge(method, images[i].float() / 255, i) for i in range(len(images))]
-        scores, ssims, seconds = (np.array(column) for column in zip(*rows, strict=True))
-        print(f"{name:38s} {scores.mean():.2f}  {ssims.mean():.3f}  {np.median(seconds[1:]):.3f}", flush=True)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for rung in given.networks:
+        network, _, own = rung.partition(":")
+        settings = parse_settings([*given.set, *filter(None, own.split(":"))])
+        folder = given.out / rung.replace(":", "-").replace("=", "-")
+        model = px.train(
+            "denoise", data, network=network, minutes=given.minutes, channels=1, settings=settings, out=folder
+        )
+        report = model.evaluate(data)
+        report.save(folder / "test.html", overwrite=True)
+        steps, seconds = model.card.training["steps"], model.card.training["seconds"]
+        row = {"network": rung, "minutes": given.minutes, **report.metrics, "steps": steps}
+        if steps:
+            row["patches_per_s"] = steps * model.card.training["recipe"]["batch"] / seconds
+        say({**row, "s_per_image": seconds_per_image(model, data)}, given.out)
 
 
-def judge(method: Method, clean: torch.Tensor, index: int) -> tuple[float, float, float]:
-    """Return PSNR, SSIM and seconds of a method on image `index`, (1, H, W) in [0, 1]."""
-    noisy = Denoise().observe({"image": clean[None], "index": torch.tensor([index])}, training=False)["image"]
-    pixels, reference = noisy[0, 0].double().numpy(), clean[0].double().numpy()
-    start = time.perf_counter()
-    restored = method(pixels)
-    seconds = time.perf_counter() - start
-    restored = np.clip(restored, 0, 1).astype(np.float64)
-    scores = (score(restored, reference=reference, data_range=1.0) for score in (psnr, ssim))
-    return (*scores, seconds)  # type: ignore[return-value]
-
-
-def ours(model: px.Model) -> Method:
-    """Return a model as a function from a noisy image (H, W), unclipped, to the restored one."""
-
-    def restore(pixels: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            logits = model.network(torch.from_numpy(pixels).float()[None, None])
-        restored: np.ndarray = logits.sigmoid()[0, 0].numpy()
-        return restored
-
-    return restore
+def seconds_per_image(model: px.Model, data: px.Dataset) -> float:
+    """Return the median seconds from a noisy picture in memory to the restored one."""
+    images, spent = data["test"].images, []
+    for number in range(len(images)):
+        batch = {"image": images[number][None].float() / 255, "index": torch.tensor([number])}
+        noisy = model.task.observe(batch, training=False)["image"][0, 0].numpy()
+        start = time.perf_counter()
+        model.predict(noisy)
+        if number >= WARM:
+            spent.append(time.perf_counter() - start)
+    return sorted(spent)[len(spent) // 2]
 
 
 if __name__ == "__main__":

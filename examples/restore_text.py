@@ -16,7 +16,7 @@ upper, lower = page[:120], page[120:]
 data = px.load_dataset({"train": (upper[None], None), "test": (lower[None], None)}, name="page")
 
 settings = {"noise": "salt_pepper", "amount": 0.2, "features": "buckets"}
-model = px.train("denoise", data, minutes=0.5, settings=settings, val_fraction=0)
+model = px.train("denoise", data, network="logistic", minutes=0.5, settings=settings, val_fraction=0)
 print(model.evaluate(data))
 
 noisy = salt_pepper_noise(lower, amount=0.2, seed=0)

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from pixelry.draw import confusion_figure, curves_figure, draw_scores, name_regions, reliability_figure, to_png
+from pixelry.draw import (
+    confusion_figure,
+    curves_figure,
+    draw_boxes,
+    draw_mask,
+    draw_objects,
+    draw_scores,
+    name_regions,
+    reliability_figure,
+    to_png,
+)
+from pixelry.errors import ImageError
 from pixelry.pixels import read_image
+
+GREY = np.arange(96, dtype=np.uint8).reshape(8, 12) * 2
+OPAQUE, CLEAR = np.full_like(GREY, 255), np.zeros_like(GREY)
+MASK = (np.indices(GREY.shape).sum(0) % 3).astype(np.uint8)
+DRAWN: dict[str, Callable[[NDArray[Any]], NDArray[np.uint8]]] = {
+    "boxes": lambda image: draw_boxes(image, np.array([[1, 1, 6, 5.0]]), np.array([1])),
+    "objects": lambda image: draw_objects(image, np.stack([MASK == 1, MASK > 0])),
+    "mask": lambda image: draw_mask(image, MASK, ("background", "cat")),
+    "scores": lambda image: draw_scores(image, [("cat", 0.9)]),
+}
 
 
 def test_figures_become_png() -> None:
@@ -54,6 +79,65 @@ def test_scores_stand_beside_the_picture(shape: tuple[int, ...]) -> None:
     assert drawn.shape[2] == 3
     assert drawn.shape[1] > 260
     assert (drawn[:, -240:] < 200).any()
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        (GREY, GREY),
+        (GREY[..., None], GREY),
+        (np.stack([GREY, OPAQUE], 2), GREY),
+        (np.stack([GREY, CLEAR], 2), OPAQUE),
+        (np.stack([GREY] * 3, 2), GREY),
+        (np.stack([GREY, GREY, GREY, OPAQUE], 2), GREY),
+        (np.stack([GREY, GREY, GREY, CLEAR], 2), OPAQUE),
+        (GREY > 90, (GREY > 90) * OPAQUE),
+        (np.stack([GREY > 90] * 3, 2), (GREY > 90) * OPAQUE),
+        (GREY.astype(np.uint16) * 257, GREY),
+        (np.stack([GREY, GREY, GREY, OPAQUE], 2).astype(np.uint16) * 257, GREY),
+        (GREY / 255, GREY),
+        (np.stack([GREY / np.float32(255)] * 3, 2), GREY),
+    ],
+    ids=[
+        "L",
+        "L1",
+        "LA",
+        "LA-clear",
+        "RGB",
+        "RGBA",
+        "RGBA-clear",
+        "bool",
+        "bool3",
+        "uint16",
+        "uint16-A",
+        "float",
+        "float3",
+    ],
+)
+def test_pictures_of_any_kind_are_drawn_over(
+    draw: Callable[[NDArray[Any]], NDArray[np.uint8]], image: NDArray[Any], shown: NDArray[np.uint8]
+) -> None:
+    before = image.copy()
+    drawn = draw(image)
+    assert drawn.dtype == np.uint8
+    np.testing.assert_array_equal(drawn, draw(np.stack([shown] * 3, 2)))
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_what_is_no_picture_is_refused(draw: Callable[[NDArray[Any]], NDArray[np.uint8]]) -> None:
+    with pytest.raises(ImageError, match=r"float values go from 0 to 190; expected"):
+        draw(GREY.astype(float))
+
+
+def test_objects_lie_over_the_picture_the_first_on_top() -> None:
+    masks = np.zeros((2, 8, 12), bool)
+    masks[0, :4], masks[1, 2:6] = True, True
+    grey = np.full((8, 12), 100, np.uint8)
+    drawn = draw_objects(grey, list(masks), strength=1.0)
+    colors = [(128, 0, 0), (0, 128, 0), (100, 100, 100)]
+    assert [tuple(drawn[row, 0].tolist()) for row in (0, 3, 4, 7)] == [colors[k] for k in (0, 0, 1, 2)]
 
 
 def test_names_stand_in_the_regions_of_their_classes() -> None:

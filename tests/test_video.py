@@ -16,6 +16,7 @@ import pixelry as px
 from pixelry.boxes import Boxes
 from pixelry.data.dataset import Dataset
 from pixelry.errors import ExistsError, ImageError, UsageError
+from pixelry.inputs import gather
 from pixelry.tiling import merge, predict_tiles
 from pixelry.video import Video, VideoWriter, is_video
 from pixelry.watching import watch
@@ -170,7 +171,7 @@ def test_tiles_find_what_is_small_in_a_large_picture(detector: px.Model, here: P
     corners = [(20, 30), (100, 600), (300, 90), (470, 400), (250, 380)]
     for top, left in corners:
         large[top : top + 24, left : left + 24] = (220, 40, 40)
-    (found,) = predict_tiles(detector, large, 96, settings={"confidence": 0.3})
+    (found,) = predict_tiles(detector, gather(large)[0], 96, settings={"confidence": 0.3})
     assert isinstance(found, Boxes)
     hit = sum(
         any(abs(x - left) < 6 and abs(y - top) < 6 for x, y in found.xyxy[:, :2].tolist()) for top, left in corners
@@ -178,8 +179,15 @@ def test_tiles_find_what_is_small_in_a_large_picture(detector: px.Model, here: P
     assert hit >= 4
     whole = detector.predict(large, settings={"confidence": 0.3})
     assert len(whole) < hit  # squares of 4 pixels, in a picture as small as those of training
-    with pytest.raises(UsageError, match="expected 32 pixels or more"):
-        px.predict(detector, large, tile=8)
+    with VideoWriter(here / "large.mp4", 10) as writer:
+        writer.write(large)
+    ((_, frame),) = watch(detector, here / "large.mp4", settings={"confidence": 0.3}, tile=96)
+    assert isinstance(frame, Boxes)
+    assert len(frame) > len(whole)
+    for wrong in (large, here / "large.mp4"):
+        with pytest.raises(UsageError, match="expected 32 pixels or more"):
+            px.predict(detector, wrong, tile=8, out=here / "out")
+    assert not (here / "out").exists()
 
 
 def test_merging_takes_parts_out() -> None:

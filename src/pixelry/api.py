@@ -67,12 +67,13 @@ def train(
         settings: Recipe, task or network settings by name, such as lr=0.1, label_smoothing=0.05 or width=64.
         out: The run's folder, new or empty; by default the next free one under runs/.
         resume: The folder of a run that was interrupted, to be continued with its own settings.
-        weights: Start from "imagenet" (torchvision's, downloaded), a Pixelry model or a safetensors state dict.
+        weights: Start from "imagenet" or "coco" (torchvision's, downloaded), a Pixelry model or a safetensors file.
         freeze: Part of the run, from 0 to 1, during which only the head is trained; "backbone" is all of it.
         early_stop: Stop after so many validations without a better score, and keep the best; 0 never stops.
         test: A second source that is the test split, where it lies apart.
         format: The data's format, where it is not to be recognised.
-        size: Height and width at the network in pixels, such as 64x64; by default the data's own, up to 128.
+        size: Height and width at the network in pixels, such as 64x64; by default by the task: classify and generate
+            the data's own up to 128, detect frames up to 320, segment up to 512, denoise patches of 64.
         channels: 1 for grey, 3 for colour; by default the data's own.
         val_fraction: Part of the training images set aside for validation where the data has no such split.
         seed: The same seed on the same machine gives the same weights (with a budget of epochs or steps).
@@ -194,8 +195,7 @@ def compare(
     Args:
         task: What to learn, such as "classify".
         data: A built-in name, a path, or data in memory.
-        networks: Names, the rungs of the ladder; by default the task's ladder. A rung may have settings of its own:
-            logistic:features=buckets:window=7.
+        networks: Names; by default the task's ladder. One may have settings: logistic:features=buckets:window=7.
         epochs: Budget of each in passes over the training images.
         steps: Budget of each in steps.
         minutes: Budget of each in minutes of training.
@@ -276,7 +276,7 @@ def evaluate(
     Args:
         model: A model file, a run's folder, a `Model`, or a .json file of COCO results, of whatever program.
         data: A built-in name, a path, or data in memory.
-        split: "train", "val" or "test"; by default test where there is one, else val.
+        split: "train", "val" or "test"; by default test where there is one, else val; of new data without both, all.
         test: A second source that is the test split.
         format: The data's format, where it is not to be recognised.
         settings: Options of the task to judge by, where they are not the model's own, such as sigma=15.

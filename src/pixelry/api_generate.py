@@ -37,7 +37,8 @@ def generate(
         count: How many.
         label: The class to draw, of a conditional model; by default each picture draws its own.
         steps: From noise to the picture, of a diffusion model; by default as the model was trained to be used.
-        guidance: Weight of the class, of a conditional diffusion model: 1 for none, 2 to 4 is truer to it.
+        guidance: Weight of the class, of a conditional diffusion model: 1 for none; 1.3 to 2 is truer to it, more is
+            less varied.
         sampler: Of a diffusion model: dpmpp, unipc, heun, ddim or ddpm.
         seed: Of the pictures.
         start: Number of the first picture, to go on where an earlier run of the same seed ended.

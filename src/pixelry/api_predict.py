@@ -29,11 +29,11 @@ def predict_all(
     progress: bool,
 ) -> Result | Results:
     """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of detectors."""
-    from pixelry.inputs import has_images
+    from pixelry.inputs import gather, has_images
     from pixelry.model import load_model
     from pixelry.predictions import save_predictions
     from pixelry.runs import make_folder
-    from pixelry.tiling import predict_tiles
+    from pixelry.tiling import check_tile, predict_tiles
     from pixelry.types import Results
     from pixelry.video import is_video, video_files
 
@@ -46,21 +46,21 @@ def predict_all(
     if videos and out is None:
         raise UsageError(f"a video has many frames: give --out FOLDER for what is found in {videos[0]}")
     loaded.task.with_settings(given)  # what is wrong with them is said before a folder is made
+    if tile is not None:
+        check_tile(loaded, tile)
     folder = make_folder(out) if out is not None else None
-    found: Result | Results = Results()
-    if images and tile is not None:
-        found = predict_tiles(loaded, images, tile, settings=given, skip_errors=skip_errors)
-        found = found if several or len(found) != 1 else found[0]
-    elif images:
-        found = loaded.predict(images if several else images[0], batch=batch, skip_errors=skip_errors, settings=given)
-    if folder is None:
-        return found
-    results = found if isinstance(found, Results) else Results([found])
+    results, single = Results(), False
     if images:
-        save_predictions(results, folder)
-    if videos:
-        watch_videos(loaded, videos, folder, results, given, skip_errors=skip_errors, progress=progress)
-    return results if videos else found
+        gathered, single = gather(images if several else images[0])
+        failed = results.failed if skip_errors else None
+        if tile is None:
+            found = loaded.predict_each(gathered, batch=batch, settings=given, failed=failed)
+        else:
+            found = predict_tiles(loaded, gathered, tile, settings=given, failed=failed)
+        results = save_predictions(found, folder, results.failed) if folder else Results(found, results.failed)
+    if videos and folder:
+        watch_videos(loaded, videos, folder, results, given, tile, skip_errors=skip_errors, progress=progress)
+    return results[0] if single and results and not videos else results
 
 
 def evaluate_results(path: Path, dataset: Dataset, split: str | None) -> Report:
@@ -79,6 +79,7 @@ def watch_videos(
     folder: Path,
     results: Results,
     settings: Mapping[str, Any],
+    tile: int | None,
     *,
     skip_errors: bool,
     progress: bool,
@@ -91,7 +92,7 @@ def watch_videos(
     for video in videos:
         try:
             with frame_counter(str(video), show=progress) as on_frame:
-                watched.append(save_watched(model, video, folder, settings=settings, on_frame=on_frame))
+                watched.append(save_watched(model, video, folder, settings=settings, tile=tile, on_frame=on_frame))
         except ImageError as error:
             if not skip_errors:
                 raise

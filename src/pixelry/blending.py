@@ -1,6 +1,6 @@
 """One answer for a large picture out of overlapping tiles: their edges are blended, and rows are given out as they end.
 
-Memory holds one row of tiles, however high the picture is.
+Memory holds two rows of tiles, however high the picture is.
 """
 
 from __future__ import annotations
@@ -30,24 +30,28 @@ def tile_starts(length: int, tile: int) -> list[int]:
     return [round(i * (length - tile) / max(1, count - 1)) for i in range(count)]
 
 
-def blended(answer: Callable[[int, int, int, int], Tensor], size: Size, tile: int) -> Iterator[Tensor]:
+def blended(
+    answer: Callable[[int, int, int, int], Tensor], size: Size, tile: int, *, scale: int = 1
+) -> Iterator[Tensor]:
     """Yield the rows of a picture's answer from the top, each the mean of the tiles that saw it.
 
     A tile counts for less towards its edges, where the network saw less of what is around.
 
     Args:
-        answer: Is called with top, left, height and width of a tile, and returns its values (C, height, width).
+        answer: Is called with top, left, height and width of a tile, and returns its values (C, height, width), times
+            the scale.
         size: (height, width) of the picture.
         tile: Side of the tiles in pixels; a picture that is smaller is one tile.
+        scale: How many times as high and wide as the picture its answer is.
 
     Yields:
-        Values (C, n, W) of the next n rows, float32.
+        Values (C, n, W) of the next n rows of the answer, float32.
     """
     tops = tile_starts(size[0], tile)
-    total, weight = _row(answer, tops[0], size, tile)
+    total, weight = _row(answer, tops[0], size, tile, scale)
     for last, top in pairwise(tops):
-        below, below_weight = _row(answer, top, size, tile)
-        final = top - last  # rows that no further tile sees
+        below, below_weight = _row(answer, top, size, tile, scale)
+        final = scale * (top - last)  # rows that no further tile sees
         yield total[:, :final] / weight[:final]
         shared = total.shape[1] - final
         below[:, :shared] += total[:, final:]
@@ -56,16 +60,21 @@ def blended(answer: Callable[[int, int, int, int], Tensor], size: Size, tile: in
     yield total / weight
 
 
-def _row(answer: Callable[[int, int, int, int], Tensor], top: int, size: Size, tile: int) -> tuple[Tensor, Tensor]:
+def _row(
+    answer: Callable[[int, int, int, int], Tensor], top: int, size: Size, tile: int, scale: int
+) -> tuple[Tensor, Tensor]:
     """Return the weighted sum of a row of tiles (C, h, W), and the sum of the weights (h, W)."""
     height, width = min(tile, size[0]), min(tile, size[1])
-    weight = tent(height)[:, None] * tent(width)
-    weights = torch.zeros(height, size[1])
-    parts = [(left, answer(top, left, height, width).float()) for left in tile_starts(size[1], tile)]
-    total = torch.zeros(len(parts[0][1]), height, size[1])
-    for left, values in parts:
-        total[..., left : left + width] += weight * values
-        weights[:, left : left + width] += weight
+    weight = tent(scale * height)[:, None] * tent(scale * width)
+    lefts = tile_starts(size[1], tile)
+    values = answer(top, lefts[0], height, width)
+    total, weights = (torch.zeros(*lead, scale * height, scale * size[1]) for lead in ((len(values),), ()))
+    for left in lefts:
+        # Tiles are asked for one at a time: memory holds their sum.
+        values = values if left == lefts[0] else answer(top, left, height, width)
+        place = slice(scale * left, scale * (left + width))
+        total[..., place] += weight * values.float()
+        weights[:, place] += weight
     return total, weights
 
 

@@ -134,10 +134,17 @@ def _predict(found: Any, as_json: bool) -> None:
         failed = [{"name": name, "error": message} for name, message in found.failed]
         videos = [video.to_dict() for video in found.videos]
         predictions = [result.to_dict() for result in found]
+        if found.total:  # memory holds the first of them
+            lines = (found.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+            predictions = [json.loads(line) for line in lines]
         print_json({"predictions": predictions, "failed": failed, **({"videos": videos} if videos else {})})
     else:
-        for result in (*found, *found.videos):
+        for result in found:
             print(result)
+        if found.total:
+            print(f"{found.total - len(found):,} more in {found.folder / 'predictions.jsonl'}")
+        for video in found.videos:
+            print(video)
     for name, message in found.failed:
         print(f"skipped: {message if name in message else f'{name}: {message}'}", file=sys.stderr)
     if found.failed:

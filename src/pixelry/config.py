@@ -29,7 +29,8 @@ class Recipe:
         momentum: SGD's and Muon's momentum; AdamW's beta1.
         beta2: AdamW's.
         weight_decay: Decoupled from the gradient for AdamW and Muon, L2 for SGD; never on biases and norms.
-        schedule: The shape of the learning rate after the warm-up: "cosine", "linear" (both to zero) or "constant".
+        schedule: The shape of the learning rate after the warm-up: "cosine", "linear", "poly" (the linear one to the
+            power of 0.9; all three go to zero) or "constant".
         warmup: Part of the run, in [0, 1), over which the rate rises linearly from a tenth.
         batch: Images a step (on all devices together).
         epochs: Length of a run when no budget is given.
@@ -38,8 +39,8 @@ class Recipe:
             (the power-function EMA of Karras et al. 2024, "Analyzing and Improving the Training Dynamics of
             Diffusion Models", section 3.1).
         clip: Gradients are scaled to at most this norm, 0 for no limit.
-        augment: "auto" (by the data), "none", "glyphs" (shift, rotate, scale; no mirror) or "photos"
-            (shift, mirror, cut-out).
+        augment: "auto" (by the data), "none", "glyphs" (shift, rotate, scale; no mirror), "photos"
+            (shift, mirror, cut-out) or "symmetries" (mirrors and quarter turns).
         options: Settings of the task that suit this network, such as {"label_smoothing": 0.1}.
     """
 
@@ -48,13 +49,13 @@ class Recipe:
     momentum: float = 0.9
     beta2: float = 0.999
     weight_decay: float = 1e-2
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "poly", "constant"] = "cosine"
     warmup: float = 0.05
     batch: int = 128
     epochs: int = 10
     ema: float = 0.0
     clip: float = 0.0
-    augment: Literal["auto", "none", "glyphs", "photos"] = "auto"
+    augment: Literal["auto", "none", "glyphs", "photos", "symmetries"] = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
-from pixelry.pixels import contact_sheet
+from pixelry.pixels import contact_sheet, to_color, to_uint8
 
 INK = "#1b1f24"
 QUIET = "#8b949e"
@@ -23,6 +23,14 @@ COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0
 LIGHT = ("#e69f00", "#56b4e9", "#f0e442")
 DPI = 110
 NAMING = 160  # pixels of the longer side at which the places for names are looked for
+
+
+class Masks(Protocol):
+    """Masks of objects, each (H, W) bool: an array (N, H, W), or what makes one when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> NDArray[np.bool_]: ...
 
 
 def new_figure(width: float = 5.5, height: float = 4.0) -> tuple[Figure, Any]:
@@ -46,21 +54,29 @@ def to_png(content: Figure | NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
+def _page(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return an image (H, W) or (H, W, C) of any dtype as a network sees it: (H, W, 3) uint8, alpha over white."""
+    return to_color(to_uint8(image))
+
+
 def draw_boxes(
-    image: NDArray[np.uint8], xyxy: NDArray[Any], labels: NDArray[Any], texts: Sequence[str] = ()
+    image: NDArray[Any], xyxy: NDArray[Any], labels: NDArray[Any], texts: Sequence[str] = ()
 ) -> NDArray[np.uint8]:
     """Draw boxes over an image.
 
     Args:
-        image: (H, W) or (H, W, C) uint8.
+        image: (H, W) or (H, W, C), of any dtype with scikit-image's ranges; alpha is blended over white.
         xyxy: (N, 4) left, top, right, bottom in pixels.
         labels: (N,) class indices, which choose the colours.
         texts: What to write on each box; () for nothing.
 
     Returns:
         (H, W, 3) uint8.
+
+    Raises:
+        ImageError: Not an image, or values out of its dtype's range.
     """
-    page = PILImage.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image).convert("RGB")
+    page = PILImage.fromarray(_page(image))
     pen = ImageDraw.Draw(page)
     longest = max(page.size)
     width, font = max(1, round(longest / 320)), ImageFont.load_default(max(9, round(longest / 50)))
@@ -79,22 +95,25 @@ def draw_boxes(
     return np.array(page)
 
 
-def draw_objects(image: NDArray[np.uint8], masks: NDArray[np.bool_], *, strength: float = 0.5) -> NDArray[np.uint8]:
+def draw_objects(image: NDArray[Any], masks: Masks, *, strength: float = 0.5) -> NDArray[np.uint8]:
     """Lay the pixels of objects over an image, each in a colour of its own.
 
     Args:
-        image: (H, W) or (H, W, C) uint8.
-        masks: (N, H, W) bool, the surest first: they come to lie on top.
+        image: (H, W) or (H, W, C), of any dtype with scikit-image's ranges; alpha is blended over white.
+        masks: (N, H, W) bool, the surest first: they come to lie on top. One after the other is asked for.
         strength: Of the colours, in [0, 1].
 
     Returns:
         (H, W, 3) uint8.
+
+    Raises:
+        ImageError: Not an image, or values out of its dtype's range.
     """
-    page = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    page = np.array(PILImage.fromarray(page).convert("RGB"))
+    page = np.array(_page(image))
     colors = class_colors(len(masks) + 1)[1:]
-    for mask, color in zip(masks[::-1], colors[::-1], strict=True):
-        page[mask] = np.round((1 - strength) * page[mask] + strength * color.astype(float)).astype(np.uint8)
+    for k in reversed(range(len(masks))):
+        mask, color = masks[k], colors[k].astype(float)
+        page[mask] = np.round((1 - strength) * page[mask] + strength * color).astype(np.uint8)
     return page
 
 
@@ -120,7 +139,7 @@ def class_colors(count: int) -> NDArray[np.uint8]:
 
 
 def draw_mask(
-    image: NDArray[np.uint8], ids: NDArray[np.uint8], classes: Sequence[str], *, strength: float = 0.55
+    image: NDArray[Any], ids: NDArray[np.uint8], classes: Sequence[str], *, strength: float = 0.55
 ) -> NDArray[np.uint8]:
     """Lay the colours of classes over an image.
 
@@ -128,7 +147,7 @@ def draw_mask(
     class 0 is called "background", the image stays as it is there.
 
     Args:
-        image: (H, W) or (H, W, C) uint8.
+        image: (H, W) or (H, W, C), of any dtype with scikit-image's ranges; alpha is blended over white.
         ids: (H, W) uint8, the class of each pixel, index into `classes`.
         classes: Their names; the count decides which ids are classes.
         strength: Of the colours, from 0 (the image alone) to 1 (the colours alone).
@@ -138,11 +157,11 @@ def draw_mask(
 
     Raises:
         ValueError: The mask has another size than the image.
+        ImageError: Not an image, or values out of its dtype's range.
     """
     if image.shape[:2] != ids.shape:
         raise ValueError(f"a mask of shape {ids.shape} does not fit an image of shape {image.shape[:2]}")
-    gray = image if image.ndim == 3 else image[..., None]
-    page = np.broadcast_to(gray, (*ids.shape, 3)) if gray.shape[2] == 1 else gray[..., :3]
+    page = _page(image)
     table = np.zeros((256, 3), np.uint8)
     table[: len(classes)] = class_colors(len(classes))[:256]
     drawn = (page * np.float32(1 - strength) + table[ids] * np.float32(strength)).round().astype(np.uint8)
@@ -271,10 +290,13 @@ def _window(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def draw_scores(image: NDArray[np.uint8], scores: Sequence[tuple[str, float]]) -> NDArray[np.uint8]:
-    """Draw an image (H, W) or (H, W, C) with class names and probabilities as bars beside it, (h, w, 3) uint8."""
-    picture = PILImage.fromarray(image if image.ndim == 2 else image[..., 0] if image.shape[2] == 1 else image)
-    picture = picture.convert("RGB")
+def draw_scores(image: NDArray[Any], scores: Sequence[tuple[str, float]]) -> NDArray[np.uint8]:
+    """Draw an image (H, W) or (H, W, C) with class names and probabilities as bars beside it, (h, w, 3) uint8.
+
+    Raises:
+        ImageError: Not an image, or values out of its dtype's range.
+    """
+    picture = PILImage.fromarray(_page(image))
     scale = 240 / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     # Tiny pictures keep their pixels visible; photographs are resampled.

@@ -57,6 +57,13 @@ def gather(inputs: Any) -> tuple[Iterable[Input], bool]:
     return several, _is_single(inputs)
 
 
+def note_failure(name: str, error: ImageError, failed: list[tuple[str, str]] | None) -> None:
+    """Keep what is wrong with an image, or raise it, with the image's name, where there is nobody to tell."""
+    if failed is None:
+        raise ImageError(str(error) if name in str(error) else f"{name}: {error}") from None
+    failed.append((name, str(error)))
+
+
 def has_images(item: str | Path) -> bool:
     """Return whether there are images in a folder, or that a pattern matches."""
     return bool(image_files(item))

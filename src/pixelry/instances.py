@@ -75,18 +75,34 @@ class Instances(Boxes):
         from pixelry.draw import draw_boxes, draw_objects
 
         texts = [f"{name} {score:.0%}" for name, score in zip(self.names, self.scores, strict=True)]
-        return draw_boxes(draw_objects(self.image, self.masks, strength=STRENGTH), self.xyxy, self.labels, texts)
+        page = draw_objects(self.image, _Decoded(self.runs), strength=STRENGTH)
+        return draw_boxes(page, self.xyxy, self.labels, texts)
 
     def __repr__(self) -> str:
         return f"Instances({self})"
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Masks (H, W) of run lengths, each made when it is asked for: a hundred of a photograph take a gigabyte."""
+
+    runs: tuple[Mapping[str, Any], ...]
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __getitem__(self, index: int) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = decode((self.runs[index],))[0]
+        return mask
 
 
 def encode(masks: NDArray[np.bool_]) -> tuple[dict[str, Any], ...]:
     """Return masks (N, H, W) as COCO's compressed run lengths."""
     from pycocotools import mask
 
-    columns = np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8))
-    return tuple({"size": list(run["size"]), "counts": run["counts"].decode()} for run in mask.encode(columns))
+    # One after the other: pycocotools wants a copy, its columns one below the other.
+    runs = (mask.encode(one.astype(np.uint8, order="F")) for one in masks)
+    return tuple({"size": list(run["size"]), "counts": run["counts"].decode()} for run in runs)
 
 
 def decode(runs: tuple[Mapping[str, Any], ...]) -> NDArray[np.bool_]:

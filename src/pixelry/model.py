@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from pixelry.data.catalog import load_dataset
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import eval_batch
 from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, UsageError
-from pixelry.inputs import Input, gather
+from pixelry.inputs import Input, gather, note_failure
 from pixelry.pixels import as_float, drop_alpha, to_grey
 from pixelry.report import Report
 from pixelry.tasks.base import Task, check_side
@@ -97,25 +97,43 @@ class Model:
             UsageError: Nothing was given, or it is of no known kind; a setting is unknown or out of range.
         """
         gathered, single = gather(inputs)
-        task = self.task.with_settings(settings) if settings else self.task
         results = Results()
+        failed = results.failed if skip_errors else None
+        results.extend(self.predict_each(gathered, batch=batch, settings=settings, failed=failed))
+        return results[0] if single and results else results
+
+    def predict_each(
+        self,
+        inputs: Iterable[Input],
+        *,
+        batch: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        failed: list[tuple[str, str]] | None = None,
+    ) -> Iterator[Result]:
+        """Yield the result of one image after the other: memory holds a batch of them.
+
+        Args:
+            inputs: As `pixelry.inputs.gather` returns them.
+            batch: As in `predict`.
+            settings: As in `predict`.
+            failed: Is told name and message of each image that cannot be read; None raises ImageError for the first.
+        """
+        task = self.task.with_settings(settings) if settings else self.task
         pending: list[tuple[Tensor, Input]] = []
-        for item in gathered:
+        for item in inputs:
             try:
                 pixels = self._to_input(item)
             except ImageError as error:
-                if not skip_errors:
-                    raise ImageError(str(error) if item.name in str(error) else f"{item.name}: {error}") from None
-                results.failed.append((item.name, str(error)))
+                note_failure(item.name, error, failed)
                 continue
             # Images of another size begin a batch of their own.
             full = batch or eval_batch((pixels.shape[-2], pixels.shape[-1]))
             if pending and (len(pending) >= full or pending[0][0].shape != pixels.shape):
-                results.extend(self._predict_batch(task, pending))
+                yield from self._predict_batch(task, pending)
                 pending = []
             pending.append((pixels, item))
-        results.extend(self._predict_batch(task, pending) if pending else [])
-        return results[0] if single and results else results
+        if pending:
+            yield from self._predict_batch(task, pending)
 
     def _to_input(self, item: Input) -> Tensor:
         pixels = self.task.to_input(item.read(), size=self.card.size, channels=self.card.channels)

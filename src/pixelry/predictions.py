@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pixelry.draw import draw_samples
 from pixelry.errors import PixelryError
 from pixelry.pixels import contact_sheet, write_image
 from pixelry.segments import Segments
-from pixelry.types import Generated, Labels, Restored, Results
+from pixelry.types import Generated, Labels, Restored, Result, Results
 from pixelry.way import Way, way_strip
 
 SHEET = "sheet.png"
@@ -29,40 +30,109 @@ PAIR_CELL = 640
 AREA_COLUMNS = ("name", "label", "pixels", "share")
 BOX_COLUMNS = ("name", "label", "score", "left", "top", "right", "bottom")
 KEPT = 1000
+KEPT_PICTURES = 100
+# Formats that hold pixels of a kind as they are, but for what JPEG and WebP lose.
+DEEP = (".png", ".tif", ".tiff")
+KEPT_ENDINGS = {"u1": (*DEEP, ".jpg", ".jpeg", ".webp", ".bmp"), "u": DEEP, "b": DEEP, "f": DEEP[1:]}
 FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
 
 
-def save_predictions(results: Results, folder: Path) -> None:
-    """Write what a model said of images.
+def save_predictions(found: Iterable[Result], folder: Path, failed: Sequence[tuple[str, str]] = ()) -> Results:
+    """Write what a model says of images, as it comes.
 
     `predictions.jsonl` has a line for each; `predictions.csv` the labels, or a line for each box or each class's area,
     which `coco.json` has as COCO results; what is a picture, boxes drawn over one, or a map of classes, is a file of
-    its own, named after the one that was given, beside a map also NAME-overlay.jpg; `sheet.png` shows the first, and
-    `failed.csv` names the images that could not be read.
+    its own, named after the one that was given, beside a map also NAME-color.png and NAME-overlay.jpg; `sheet.png`
+    shows the first, and `failed.csv` names the images that could not be read.
+
+    Args:
+        found: Results are asked for one after the other.
+        folder: Where to.
+        failed: (name, message) of images that could not be read, by the time that all results have come.
+
+    Returns:
+        The results; of those that are as large as pictures the first, at most 100, whose `total` says how many there
+        are in the folder.
     """
+    kept, total, shown = Results(), 0, list[NDArray[np.uint8]]()
+    taken, titles = {SHEET}, list[str]()
     try:
-        files = _save_pictures(results, folder)
-        _write_lines(folder / "predictions.jsonl", results, files)
-        labels = [(r.name, r.label, f"{r.score:.6f}") for r in results if isinstance(r, Labels)]
-        if labels:
-            _write_csv(folder / "predictions.csv", ("name", "label", "score"), labels)
-        found = [r for r in results if isinstance(r, Boxes)]
-        if found:
-            _write_csv(folder / "predictions.csv", BOX_COLUMNS, [row for boxes in found for row in _box_rows(boxes)])
-            entries = [entry for boxes in found for entry in boxes.to_coco()]
-            (folder / "coco.json").write_text(json.dumps(entries), encoding="utf-8")
-        maps = [r for r in results if isinstance(r, Segments)]
-        if maps:
-            _write_csv(folder / "predictions.csv", AREA_COLUMNS, [row for one in maps for row in _area_rows(one)])
-            outlines = [entry for one in maps for entry in one.to_coco(polygons=True)]
-            (folder / "coco.json").write_text(json.dumps(outlines), encoding="utf-8")
-        if results.failed:
-            _write_csv(folder / "failed.csv", ("name", "error"), results.failed)
+        with ExitStack() as stack:
+            lines = stack.enter_context((folder / "predictions.jsonl").open("w", encoding="utf-8"))
+            tables = stack.enter_context(_Tables(folder))
+            for result in found:
+                file = None if isinstance(result, Labels) else _save_picture(result, folder, taken)
+                lines.write(json.dumps({**result.to_dict(), **({"file": file} if file else {})}) + "\n")
+                tables.add(result)
+                total += 1
+                if len(shown) < (SHEET_IMAGES if isinstance(result, Labels) else SHEET_PAIRS):
+                    shown.append(result.image if isinstance(result, Labels) else result.draw())
+                    titles.append(_title(result))
+                if len(kept) < KEPT_PICTURES or not isinstance(result, Segments | Restored):
+                    kept.append(result)
+        kept.failed = list(failed)
+        if kept.failed:
+            _write_csv(folder / "failed.csv", ("name", "error"), kept.failed)
     except OSError as error:
         raise PixelryError(f"the predictions cannot be written to {folder}: {error.strerror}") from None
-    results.folder = folder
-    if results:
-        write_image(folder / SHEET, _sheet(results))
+    finally:
+        if not total:  # nothing came: the folder is free for another try
+            (folder / "predictions.jsonl").unlink(missing_ok=True)
+    kept.folder = folder
+    kept.total = total if total > len(kept) else None
+    if shown:
+        pairs = {} if isinstance(kept[0], Labels) else {"columns": min(2, len(shown)), "cell": PAIR_CELL}
+        write_image(folder / SHEET, contact_sheet(shown, labels=titles, **pairs))
+    return kept
+
+
+class _Tables:
+    """`predictions.csv` and `coco.json` of a folder, where results have something for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.open = ExitStack()
+        self.csv: Any = None
+        self.coco: Any = None
+
+    def __enter__(self) -> _Tables:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.coco is not None:
+            self.coco.write("]")
+        self.open.close()
+
+    def add(self, result: Result) -> None:
+        """Write the rows and entries of a result."""
+        if isinstance(result, Labels):
+            self._rows(("name", "label", "score"), [(result.name, result.label, f"{result.score:.6f}")])
+        elif isinstance(result, Boxes):
+            self._rows(BOX_COLUMNS, _box_rows(result))
+            self._entries(result.to_coco())
+        elif isinstance(result, Segments):
+            self._rows(AREA_COLUMNS, _area_rows(result))
+            self._entries(result.to_coco(polygons=True))
+
+    def _rows(self, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+        if self.csv is None:
+            file = (self.folder / "predictions.csv").open("w", newline="", encoding="utf-8")
+            self.csv = csv.writer(self.open.enter_context(file))
+            self.csv.writerow(columns)
+        self.csv.writerows(rows)
+
+    def _entries(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        if self.coco is None:
+            self.coco = self.open.enter_context((self.folder / "coco.json").open("w", encoding="utf-8"))
+            self.coco.write("[")
+        for entry in entries:
+            self.coco.write(",\n" if self.coco.tell() > 1 else "")
+            self.coco.write(json.dumps(entry))
+
+
+def _title(result: Result) -> str:
+    """Return what stands under a result on the sheet."""
+    return f"{result.label} {result.score:.0%}" if isinstance(result, Labels) else Path(result.name).name
 
 
 def save_generated(pictures: Iterable[Any], folder: Path, settings: Mapping[str, Any]) -> Results:
@@ -109,12 +179,6 @@ def save_way(way: Way, folder: Path, name: str = "way") -> None:
     write_image(folder / f"{name}.png", way_strip(way))
 
 
-def _save_pictures(results: Results, folder: Path) -> list[str | None]:
-    """Write the results that are pictures; return each result's file, None for those that are not."""
-    taken = {SHEET}
-    return [None if isinstance(result, Labels) else _save_picture(result, folder, taken) for result in results]
-
-
 def _box_rows(boxes: Boxes) -> list[tuple[str, ...]]:
     return [
         (boxes.name, label, f"{score:.6f}", *(f"{value:.2f}" for value in box))
@@ -133,14 +197,17 @@ def _save_picture(result: Boxes | Segments | Restored | Generated, folder: Path,
     name = result.name if isinstance(result, Generated) else Path(result.name).stem
     stem = re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name))
     # Boxes over a photograph are to be looked at: no pixel of theirs is worth the size of a PNG.
-    suffix = ".jpg" if isinstance(result, Boxes) else ".png" if isinstance(result, Segments) else _suffix(result.image)
+    suffix = ".jpg" if isinstance(result, Boxes) else ".png" if isinstance(result, Segments) else _suffix(result)
     file = next(name for name in _names(stem, suffix) if name not in taken)
     taken.add(file)
     result.save(folder / file)
     if isinstance(result, Segments):
-        overlay = next(name for name in _names(f"{Path(file).stem}-overlay", ".jpg") if name not in taken)
-        taken.add(overlay)
-        result.save(folder / overlay)
+        beside = {"-color.png": result.color, "-overlay.jpg": result.draw}
+        for ending, picture in beside.items():
+            named = Path(f"{Path(file).stem}{ending}")
+            other = next(name for name in _names(named.stem, named.suffix) if name not in taken)
+            taken.add(other)
+            write_image(folder / other, picture())
     return file
 
 
@@ -149,25 +216,14 @@ def _names(stem: str, suffix: str) -> Iterable[str]:
     yield from (f"{stem}-{number}{suffix}" for number in range(2, 10**9))
 
 
-def _suffix(image: NDArray[Any]) -> str:
+def _suffix(picture: Restored | Generated) -> str:
+    """Return the ending of a picture's file: that of the file it came from, if there is one that holds its pixels."""
+    if isinstance(picture, Restored) and isinstance(picture.source, Path):
+        ending = picture.source.suffix.lower()
+        if ending in KEPT_ENDINGS[picture.image.dtype.kind if picture.image.dtype != np.uint8 else "u1"]:
+            return ending
     # PNG holds integers without loss, TIFF also floats.
-    return ".tif" if image.dtype.kind == "f" else ".png"
-
-
-def _sheet(results: Results) -> NDArray[np.uint8]:
-    labelled = [result for result in results[:SHEET_IMAGES] if isinstance(result, Labels)]
-    if labelled:
-        labels = [f"{result.label} {result.score:.0%}" for result in labelled]
-        return contact_sheet([result.image for result in labelled], labels=labels)
-    pairs = [result for result in results[:SHEET_PAIRS] if isinstance(result, Boxes | Segments | Restored | Generated)]
-    names = [Path(pair.name).name for pair in pairs]
-    return contact_sheet([pair.draw() for pair in pairs], labels=names, columns=min(2, len(pairs)), cell=PAIR_CELL)
-
-
-def _write_lines(path: Path, results: Results, files: Sequence[str | None]) -> None:
-    with path.open("w", encoding="utf-8") as lines:
-        for result, file in zip(results, files, strict=True):
-            lines.write(json.dumps({**result.to_dict(), **({"file": file} if file else {})}) + "\n")
+    return ".tif" if picture.image.dtype.kind == "f" else ".png"
 
 
 def _write_csv(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

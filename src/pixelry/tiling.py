@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,54 +13,63 @@ from pixelry.blending import blended, tile_starts
 from pixelry.boxes import Boxes
 from pixelry.data.dataset import image_to_tensor
 from pixelry.errors import ImageError, UsageError
-from pixelry.inputs import Input, gather
+from pixelry.inputs import Input, note_failure
 from pixelry.model import Model
-from pixelry.types import Result, Results
+from pixelry.types import Result
 
 LEAST_TILE = 32
 COVERED = 0.6  # a box of which so much lies in a surer one of its class is a part of it
 
 
 def predict_tiles(
-    model: Model, inputs: Any, tile: int, *, settings: Mapping[str, Any] | None = None, skip_errors: bool = False
-) -> Results:
-    """Predict for pictures by tiles.
+    model: Model,
+    inputs: Iterable[Input],
+    tile: int,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    failed: list[tuple[str, str]] | None = None,
+) -> Iterator[Result]:
+    """Yield the results of pictures that are seen by tiles.
 
     A detector sees each tile as it would see a picture, and the whole, for what is larger than a tile. A segmenter sees
     the tiles at their own size, and where they overlap their probabilities are averaged.
 
     Args:
         model: A detector, or a segmenter that gives each pixel a class.
-        inputs: What `Model.predict` takes.
+        inputs: As `pixelry.inputs.gather` returns them.
         tile: Side in pixels.
         settings: Options of the task, where they are not the model's own.
-        skip_errors: Go on when an image cannot be read; `failed` of the results names it.
-
-    Returns:
-        One result an image, also for a single one.
+        failed: Is told name and message of each image that cannot be read; None raises ImageError for the first.
 
     Raises:
         UsageError: The model is of another kind, or the tile is too small.
         ImageError: An image cannot be read.
     """
-    task = model.task.with_settings(settings or {})
-    if not task.by_tiles:
+    check_tile(model, tile)
+    for item in inputs:
+        try:
+            found = tile_result(model, item, tile, settings)
+        except ImageError as error:
+            note_failure(item.name, error, failed)
+        else:
+            yield found
+
+
+def check_tile(model: Model, tile: int) -> None:
+    """Raise UsageError unless a model can see pictures by tiles of a side."""
+    if not model.task.by_tiles or getattr(model.network, "sees_places", False):
         raise UsageError(
-            "tiles are for detectors, and for segmenters that give each pixel a class; this is "
+            "tiles are for detectors, and for segmenters that give each pixel a class wherever it is; this is "
             f"{model.card.network}, for {model.card.task}"
         )
     if tile < LEAST_TILE:
         raise UsageError(f"tile is {tile}; expected {LEAST_TILE} pixels or more")
-    by_tiles = _boxes_by_tiles if task.by_tiles == "boxes" else _pixels_by_tiles
-    results = Results()
-    for item in gather(inputs)[0]:
-        try:
-            results.append(by_tiles(model, item, tile, settings or {}))
-        except ImageError as error:
-            if not skip_errors:
-                raise ImageError(str(error) if item.name in str(error) else f"{item.name}: {error}") from None
-            results.failed.append((item.name, str(error)))
-    return results
+
+
+def tile_result(model: Model, item: Input, tile: int, settings: Mapping[str, Any] | None = None) -> Result:
+    """Return what a model says of one picture by tiles, see `predict_tiles`."""
+    by_tiles = _boxes_by_tiles if model.task.by_tiles == "boxes" else _pixels_by_tiles
+    return by_tiles(model, item, tile, settings or {})
 
 
 def _boxes_by_tiles(model: Model, item: Input, tile: int, settings: Mapping[str, Any]) -> Boxes:

@@ -124,7 +124,7 @@ class Restored(_Picture):
     """A restored picture.
 
     Attributes:
-        image: (H, W) or (H, W, C), of the shape and dtype of what was given.
+        image: (H, W) or (H, W, C), of the shape and dtype of what was given, or enlarged a whole number of times.
         name: What the image is called: its path, or "#3" for the fourth of a batch.
         source: The image as it was given, or the path to read it from again.
     """
@@ -149,8 +149,23 @@ class Restored(_Picture):
         return {"name": self.name, "shape": list(self.image.shape), "dtype": str(self.image.dtype)}
 
     def draw(self) -> NDArray[np.uint8]:
-        """Return the image before and after, side by side, uint8."""
-        return _side_by_side(self.original, self.image)
+        """Return the image before and after, side by side, uint8; one that was enlarged has large pixels before."""
+        before, factor = self.original, max(1, len(self.image) // len(self.original))
+        return _side_by_side(before.repeat(factor, 0).repeat(factor, 1), self.image)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the picture, with EXIF and colour profile of the file that it came from; `.json` writes its numbers.
+
+        Raises:
+            ExistsError: The file exists and `overwrite` is off.
+        """
+        from pixelry.pixels import read_metadata, write_image
+
+        path = Path(path)
+        if path.suffix.lower() == ".json" or not isinstance(self.source, Path):
+            super().save(path, overwrite=overwrite)
+        else:
+            write_image(path, self.image, overwrite=overwrite, metadata=read_metadata(self.source))
 
     def __str__(self) -> str:
         return f"{self.name}: restored, {'x'.join(map(str, self.image.shape))} {self.image.dtype}"

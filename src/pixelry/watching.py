@@ -13,9 +13,11 @@ from typing import Any
 
 from pixelry.boxes import Boxes
 from pixelry.errors import ImageError, PixelryError
+from pixelry.inputs import Input
 from pixelry.model import Model
 from pixelry.pixels import to_uint8
 from pixelry.segments import Segments
+from pixelry.tiling import check_tile, tile_result
 from pixelry.types import Labels, Restored, Result
 from pixelry.video import Frame, Video, VideoWriter
 
@@ -55,7 +57,7 @@ class Watched:
 
 
 def watch(
-    model: Model, source: str | Path, *, settings: Mapping[str, Any] | None = None
+    model: Model, source: str | Path, *, settings: Mapping[str, Any] | None = None, tile: int | None = None
 ) -> Iterator[tuple[Frame, Result]]:
     """Yield each frame of a video with what the model says of it; memory stays the same for any length.
 
@@ -63,14 +65,26 @@ def watch(
         model: Any that predicts.
         source: A file, a stream's address, or the number of a camera.
         settings: Options of the task, where they are not the model's own.
+        tile: Side in pixels of the tiles by which frames are seen; by default they are seen whole.
 
     Raises:
         ImageError: The video cannot be opened or breaks off.
+        UsageError: The model does not see by tiles.
     """
-    video = Video(source)
+    yield from _watch(model, Video(source), settings, tile)
+
+
+def _watch(
+    model: Model, video: Video, settings: Mapping[str, Any] | None, tile: int | None
+) -> Iterator[tuple[Frame, Result]]:
+    if tile is not None:
+        check_tile(model, tile)
     for frame in video:
-        result = model.predict(frame.image, settings=settings)
-        assert not isinstance(result, list)
+        item = Input(f"frame {frame.number}", frame.image)
+        if tile is None:
+            (result,) = model.predict_each([item], settings=settings)
+        else:
+            result = tile_result(model, item, tile, settings)
         yield frame, result
 
 
@@ -80,6 +94,7 @@ def save_watched(
     folder: Path,
     *,
     settings: Mapping[str, Any] | None = None,
+    tile: int | None = None,
     on_frame: Callable[[int, float], None] = lambda number, seconds: None,
 ) -> Watched:
     """Predict for a video, and write `NAME.mp4`, at the video's own rate, and `NAME.jsonl`.
@@ -91,6 +106,7 @@ def save_watched(
         source: A file, a stream's address, or the number of a camera.
         folder: Where to.
         settings: Options of the task, where they are not the model's own.
+        tile: Side in pixels of the tiles by which frames are seen; by default they are seen whole.
         on_frame: Called after each frame with its number and the seconds since the beginning.
 
     Raises:
@@ -104,9 +120,7 @@ def save_watched(
     try:
         with VideoWriter(path, video.rate) as writer, lines.open("w", encoding="utf-8") as file:
             try:
-                for frame in video:
-                    result = model.predict(frame.image, settings=settings)
-                    assert not isinstance(result, list)
+                for frame, result in _watch(model, video, settings, tile):
                     facts = {**result.to_dict(), "name": video.name}
                     line = {"frame": frame.number, "seconds": round(frame.seconds, 4), **facts}
                     file.write(json.dumps(line) + "\n")

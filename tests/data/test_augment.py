@@ -13,6 +13,7 @@ from pixelry.data.augment import (
     make_augment,
     random_mirror,
     random_shift,
+    random_symmetry,
 )
 
 
@@ -20,7 +21,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("policy", ["none", "glyphs", "photos"])
+@pytest.mark.parametrize("policy", ["none", "glyphs", "photos", "symmetries"])
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (28, 28), (32, 48)])
 def test_shape_range_and_seed(policy: str, size: tuple[int, int]) -> None:
     images = torch.rand(6, 3, *size, generator=generator(1))
@@ -47,6 +48,15 @@ def test_each_image_is_mirrored_by_its_own_draw() -> None:
     mirrored = (out == images.flip(-1)).flatten(1).all(1)
     assert (same | mirrored).all()
     assert 70 < int(same.sum()) < 130
+
+
+def test_symmetries_are_the_eight_of_the_square() -> None:
+    image = torch.arange(9.0).view(1, 1, 3, 3)
+    out = random_symmetry(image.repeat(300, 1, 1, 1), generator())
+    turned = [torch.rot90(one, k, (-2, -1)) for one in (image, image.flip(-1)) for k in range(4)]
+    assert {one[None].numpy().tobytes() for one in out} == {one.contiguous().numpy().tobytes() for one in turned}
+    wide = random_symmetry(torch.arange(6.0).view(1, 1, 2, 3).repeat(100, 1, 1, 1), generator())
+    assert len({one.numpy().tobytes() for one in wide}) == 4
 
 
 def test_shift_moves_and_reflects() -> None:

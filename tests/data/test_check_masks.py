@@ -15,6 +15,7 @@ from pixelry import load_dataset
 from pixelry.api_data import show_data
 from pixelry.data.check import CheckReport, check_dataset
 from pixelry.data.dataset import Dataset, Split
+from pixelry.data.findings import Finding
 from pixelry.data.masks import IGNORE
 from pixelry.data.shapes import CLASSES, render_shapes
 from pixelry.data.sheet import dataset_sheet
@@ -41,16 +42,44 @@ def planted(dataset: Dataset, index: int, mask: torch.Tensor, split: str = "trai
     return replace(dataset, splits={**dataset.splits, split: new})
 
 
-def only(report: CheckReport, kind: str):
+def faults(report: CheckReport) -> list[Finding]:
+    """The findings but for the shares of classes, which all masks have."""
+    return [finding for finding in report.findings if finding.kind != "mask-class-shares"]
+
+
+def only(report: CheckReport, kind: str) -> Finding:
     """The finding, which must be the only one."""
-    assert [finding.kind for finding in report.findings] == [kind], report.summary()
+    found = faults(report)
+    assert [finding.kind for finding in found] == [kind], report.summary()
     json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    return report.findings[0]
+    return found[0]
 
 
 def test_good_masks(clean: Dataset) -> None:
     report = check_dataset(clean)
-    assert report.findings == (), report.summary()
+    assert faults(report) == [], report.summary()
+
+
+def test_shares_of_classes() -> None:
+    images = torch.arange(3, dtype=torch.uint8)[:, None, None, None].repeat(1, 3, 10, 100) * 50
+    images[:, :, :5] += 20
+    masks = torch.zeros(3, 10, 100, dtype=torch.uint8)
+    masks[0, 5:], masks[1, 0, 0], masks[0, 0], masks[2] = 1, 2, IGNORE, IGNORE
+    splits = {"train": Split(images[:2], {"mask": masks[:2]}), "test": Split(images[2:], {"mask": masks[2:]})}
+    names = ("sky", "sea", "sun", "moon")
+    report = check_dataset(Dataset("s", splits, names, mask_classes=names))
+    [found] = [finding for finding in report.findings if finding.kind == "mask-class-shares"]
+    assert found.severity == "info"
+    assert found.message == (
+        "pixels of split 'train' by class: 'sky' 73.6%, 'sea' 26.3%, 'sun' less than 0.1%, 'moon' 0.0%; "
+        "5.0% of all pixels are ignored"
+    )
+    assert found.message in report.summary()
+    many = tuple(f"c{k}" for k in range(100))
+    ramp = (torch.arange(1000) % 100).to(torch.uint8).reshape(1, 10, 100)
+    report = check_dataset(Dataset("s", {"train": Split(images[:1], {"mask": ramp})}, many, mask_classes=many))
+    [found] = [finding for finding in report.findings if finding.kind == "mask-class-shares"]
+    assert found.message.endswith("'c39' 1.0% and 60 more, 60.0% together")
 
 
 def test_values_without_a_class(clean: Dataset) -> None:
@@ -59,6 +88,26 @@ def test_values_without_a_class(clean: Dataset) -> None:
     found = only(check_dataset(planted(clean, 3, wrong)), "mask-value")
     assert (found.severity, found.names) == ("error", ("#3",))
     assert found.examples[0].note == "10 pixels of 9; there are 7 classes"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "note"),
+    [
+        (-1, torch.int64, "10 pixels of -1; there are 7 classes"),
+        (300, torch.int32, "10 pixels of 300; there are 7 classes"),
+        (2**40, torch.int64, "10 pixels of 1099511627776; there are 7 classes"),
+        (0.5, torch.float32, "values of float32; expected whole numbers"),
+    ],
+)
+def test_values_that_no_byte_holds(clean: Dataset, value: float, kind: torch.dtype, note: str) -> None:
+    wrong = clean["train"].targets["mask"][3].to(kind)
+    wrong[:2, :5] = value
+    found = only(check_dataset(planted(clean, 3, wrong)), "mask-value")
+    assert (found.severity, found.names) == ("error", ("#3",))
+    assert found.examples[0].note == note
+    wide = clean["train"].targets["mask"][3].to(torch.int64)
+    wide[0, 0] = IGNORE
+    assert faults(check_dataset(planted(clean, 3, wide))) == []
 
 
 def test_masks_of_another_size(clean: Dataset) -> None:
@@ -77,8 +126,8 @@ def test_interpolated_masks(clean: Dataset, how: PILImage.Resampling) -> None:
     small = PILImage.fromarray(big).resize((50, 50), how).resize((128, 128), how)
     for mask, kinds in ((torch.from_numpy(big), []), (torch.from_numpy(np.array(small)), ["mask-interpolated"])):
         report = check_dataset(planted(clean, 7, mask.clamp(max=6)))
-        assert [finding.kind for finding in report.findings] == kinds
-        assert all(finding.names == ("#7",) for finding in report.findings)
+        assert [finding.kind for finding in faults(report)] == kinds
+        assert all(finding.names == ("#7",) for finding in faults(report))
 
 
 def test_classes_that_are_missing_or_rare(clean: Dataset) -> None:
@@ -91,7 +140,7 @@ def test_classes_that_are_missing_or_rare(clean: Dataset) -> None:
                 mask[tuple(places.T)] = 0
             splits[name] = Split(split.images, {"mask": mask})
         report = check_dataset(Dataset("scenes", splits, names, mask_classes=names))
-        return [(finding.kind, finding.severity, finding.message) for finding in report.findings]
+        return [(finding.kind, finding.severity, finding.message) for finding in faults(report)]
 
     [(kind, severity, message)] = kinds({}, (*NAMES, "moon"))
     assert (kind, severity) == ("mask-class-empty", "warning")
@@ -112,7 +161,7 @@ def test_masks_in_files(tmp_path: Path) -> None:
         PILImage.fromarray(scenes.images[k].permute(1, 2, 0).numpy()).save(tmp_path / "images" / f"{k}.png")
         PILImage.fromarray(scenes.targets["mask"][k].numpy()).save(tmp_path / "masks" / f"{k}.png")
     (tmp_path / "labels.txt").write_text("\n".join(NAMES))
-    assert check_dataset(load_dataset(tmp_path)).findings == ()
+    assert faults(check_dataset(load_dataset(tmp_path))) == []
     mask = scenes.targets["mask"][1].numpy()
     PILImage.fromarray(mask + 3).save(tmp_path / "masks" / "1.png")
     PILImage.fromarray(mask[:9]).save(tmp_path / "masks" / "5.png")

@@ -21,6 +21,7 @@ from pixelry.data.masks import IGNORE, FileMasks, read_raw
 from pixelry.draw import class_colors
 from pixelry.errors import DataError
 from pixelry.plugins import formats
+from pixelry.tasks.segment import TASK
 
 HEIGHT, WIDTH = 6, 8
 TURNED = 6  # EXIF: the file's top is the picture's right
@@ -133,10 +134,54 @@ def test_a_test_set_of_its_own_has_the_same_classes(tmp_path: Path) -> None:
         load_dataset(roots[0], test=roots[2])
 
 
-def test_endings_of_names_are_said(tmp_path: Path) -> None:
-    dataset = load_dataset(pairs(tmp_path, {"train": [ramp(2)] * 3}, end="_mask", names="a\nb"))
+def test_how_names_are_matched_is_said(tmp_path: Path) -> None:
+    dataset = load_dataset(pairs(tmp_path / "x", {"train": [ramp(2)] * 3}, end="_mask", names="a\nb"))
     assert len(dataset["train"]) == 3
-    assert "masks are called like their images, and _mask" in dataset.notes
+    assert dataset.notes == ("masks are called like their images, and _mask",)
+    dataset = load_dataset(pairs(tmp_path / "y", {"train": [ramp(2)] * 3, "test": [ramp(2)]}, names="a\nb"))
+    assert dataset.notes == ("masks are called like their images",)
+
+
+def test_folders_without_a_partner_are_said(tmp_path: Path) -> None:
+    root = pairs(tmp_path / "in", {"train": [ramp(2)]}, images="images/{split}", masks="masks/{split}", names="a\nb")
+    image(root / "images" / "val" / "v.jpg")
+    image(root / "images" / "loose.jpg")
+    mask(root / "masks" / "test" / "t.png", ramp(2))
+    dataset = load_dataset(root)
+    assert list(dataset.splits) == ["train"]
+    assert "2 folders left out, without images or without masks: images/val, masks/test" in dataset.notes
+    assert "1 picture in images, outside its folders, left out" in dataset.notes
+    root = pairs(tmp_path / "beside", {"train": [ramp(2)]}, images="{split}", masks="{split}annot", names="a\nb\nvoid")
+    image(root / "test" / "t.jpg")
+    mask(root / "valannot" / "v.png", ramp(2))
+    note = "2 folders left out, without images or without masks: test, valannot"
+    assert note in load_dataset(root).notes
+
+
+@pytest.mark.parametrize("empty", ["images", "masks", "both"])
+@pytest.mark.parametrize(("images", "masks"), [("images", "masks"), ("img", "gt"), ("train", "train_masks")])
+def test_an_empty_folder_is_named(tmp_path: Path, empty: str, images: str, masks: str) -> None:
+    for folder, kind in ((images, "images"), (masks, "masks")):
+        (tmp_path / folder).mkdir()
+        if empty not in (kind, "both"):
+            mask(tmp_path / folder / "a.png", ramp(2))
+    (tmp_path / images / ".hidden").write_text("left by a file manager")
+    assert recognised(tmp_path) == ["masks"]
+    named = masks if empty == "masks" else images
+    with pytest.raises(DataError, match=rf"{named}( and .*)? holds? no pictures; expected"):
+        load_dataset(tmp_path)
+
+
+def test_folders_of_others_are_left_to_them(tmp_path: Path) -> None:
+    image(tmp_path / "boxes" / "images" / "a.jpg")
+    image(tmp_path / "text" / "images" / "a.jpg")
+    for file in ("boxes/labels/a.txt", "text/gt/a.txt", "none/images/a.txt", "none/masks/b.txt"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("0 0.5 0.5 0.1 0.1\n")
+    assert [recognised(tmp_path / name) for name in ("boxes", "text", "none")] == [["yolo"], [], []]
+    image(tmp_path / "vague" / "images" / "a.jpg")
+    (tmp_path / "vague" / "annotations").mkdir()
+    assert recognised(tmp_path / "vague") == []
 
 
 def test_a_palette_counts_by_its_index(tmp_path: Path) -> None:
@@ -145,6 +190,54 @@ def test_a_palette_counts_by_its_index(tmp_path: Path) -> None:
     # A table of other colours says nothing of a palette.
     (tmp_path / "classes.csv").write_text("name,r,g,b\na,9,9,9\nb,0,0,0\nc,1,2,3\n")
     np.testing.assert_array_equal(masks_of(load_dataset(tmp_path))[0], ramp(3, last=IGNORE))
+
+
+def test_a_palette_of_a_tables_colours_counts_by_colour(tmp_path: Path) -> None:
+    table = {"sky": (0, 0, 255), "road": (128, 64, 128), "void": (0, 0, 0), "car": (64, 0, 128)}
+    (tmp_path / "classes.csv").write_text("".join(f"{name},{r},{g},{b}\n" for name, (r, g, b) in table.items()))
+    colors = np.array(list(table.values()), np.uint8)
+    expected = np.array([0, 1, IGNORE, 2])[ramp(4)]
+    for k, order in enumerate(([0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0])):
+        image(tmp_path / "images" / f"{k}.png")
+        picture = PILImage.fromarray(np.argsort(order)[ramp(4)].astype(np.uint8))
+        picture.putpalette(colors[order].tobytes())
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        picture.save(tmp_path / "masks" / f"{k}.png")
+    # What makes files smaller leaves one of a single grey without a palette, and others as they are.
+    image(tmp_path / "images" / "black.png")
+    mask(tmp_path / "masks" / "black.png", np.zeros((HEIGHT, WIDTH)))
+    image(tmp_path / "images" / "rgb.png")
+    mask(tmp_path / "masks" / "rgb.png", colors[ramp(4)])
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes == ("sky", "road", "car")
+    found = masks_of(dataset)
+    assert len(found) == 5
+    for one in (*found[:3], found[4]):
+        np.testing.assert_array_equal(one, expected)
+    assert (found[3] == IGNORE).all()
+    note = "3 masks with a palette, whose colours are in classes.csv: these count, not the indices"
+    assert note in dataset.notes
+    assert "1 mask in grey, whose colours are in classes.csv: these count, not the values as numbers" in dataset.notes
+    picture.putpalette(bytes([9, 8, 7]) + colors.tobytes())
+    picture.save(tmp_path / "masks" / "1.png")
+    with pytest.raises(DataError, match=r"1\.png has the colour \(9, 8, 7\) at row"):
+        masks_of(load_dataset(tmp_path))
+
+
+def test_a_palette_says_which_255_is_none(tmp_path: Path) -> None:
+    colors = class_colors(3).tolist()
+    (tmp_path / "classes.csv").write_text("".join(f"c{k},{r},{g},{b}\n" for k, (r, g, b) in enumerate(colors)))
+    # VOC's palette has a colour for 255 that no class has; others are filled up with black, a class's colour.
+    for name, palette in (("a", class_colors(256)), ("b", np.pad(class_colors(3), ((0, 253), (0, 0))))):
+        image(tmp_path / "images" / f"{name}.png")
+        picture = PILImage.fromarray(ramp(3, last=IGNORE))
+        picture.putpalette(palette.tobytes())
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        picture.save(tmp_path / "masks" / f"{name}.png")
+    dataset = load_dataset(tmp_path)
+    for found in masks_of(dataset):
+        np.testing.assert_array_equal(found, ramp(3, last=IGNORE))
+    assert "255 is no class: in 2 masks it is 2.08% of all pixels, ignored" in dataset.notes
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
@@ -218,6 +311,101 @@ def test_black_and_white(tmp_path: Path, names: str, classes: tuple[str, str]) -
     assert any(f"0 is '{classes[0]}', 255 is '{classes[1]}'" in note for note in dataset.notes)
 
 
+WHITE = "background,0,0,0\nbuilding,255,255,255\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "classes", "white"),
+    [
+        (WHITE, ("background", "building"), 1),
+        ("building,255,255,255\nbackground,0,0,0\n", ("building", "background"), 0),
+        ("background,0,0,0\nbuilding,255,0,0\n", ("background", "building"), 1),
+        ("building,255,0,0\nbackground,0,0,0\n", ("building", "background"), 0),
+    ],
+)
+@pytest.mark.parametrize("bits", [1, 8])
+def test_black_and_white_with_a_table_of_colours(
+    tmp_path: Path, table: str, classes: tuple[str, str], white: int, bits: int
+) -> None:
+    pairs(tmp_path, {"train": [ramp(2) * 255] * 3}, images="images", masks="masks")
+    if bits == 1 and "255,255,255" in table:  # of one bit 1 is white
+        (tmp_path / "masks" / "train1.png").write_bytes(grey_png(ramp(2), 1))
+    (tmp_path / "classes.csv").write_text("name,r,g,b\n" + table)
+    dataset = load_dataset(tmp_path)
+    assert dataset.mask_classes == classes
+    for found in masks_of(dataset):
+        np.testing.assert_array_equal(found, np.array([1 - white, white])[ramp(2)])
+    assert not any("ignored" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(("file", "text"), [("", ""), ("labels.txt", "a\nb\n"), ("classes.csv", WHITE)])
+def test_black_and_white_where_white_is_in_one_mask_of_many(tmp_path: Path, file: str, text: str) -> None:
+    values = [ramp(1)] * 40
+    values[17] = ramp(2) * 255
+    pairs(tmp_path, {"train": values}, images="images", masks="masks")
+    if file:
+        (tmp_path / file).write_text(text)
+    dataset = load_dataset(tmp_path)
+    assert len(dataset.classes) == 2
+    np.testing.assert_array_equal(masks_of(dataset)[17], ramp(2))
+
+
+def test_strays_among_black_and_white_are_named(tmp_path: Path) -> None:
+    values = [np.full((HEIGHT, WIDTH), 255, np.uint8) * ramp(2)] * 40
+    for stray, names in ((254, ""), (254, "a\nb"), (1, ""), (1, "a\nb")):
+        root = tmp_path / f"{stray}{len(names)}"
+        values[17] = values[0].copy()
+        values[17][2, 3] = stray
+        pairs(root, {"train": values}, images="images", masks="masks", names=names)
+        with pytest.raises(
+            DataError, match=rf"train17\.png has the value {stray} \(1 such pixels\).*correct the masks"
+        ):
+            load_dataset(root)
+    # One file of masks with classes and much that nobody labelled.
+    values = [np.array([0, 1, 255, 255], np.uint8)[ramp(4)]] * 3
+    dataset = load_dataset(pairs(tmp_path / "much", {"train": values}, names="a\nb"))
+    np.testing.assert_array_equal(masks_of(dataset)[0], values[0])
+    assert "255 is no class: in 3 masks it is 50.00% of all pixels, ignored" in dataset.notes
+    with pytest.raises(DataError, match=r"name the classes in labels\.txt"):
+        load_dataset(pairs(tmp_path / "unnamed", {"train": values}))
+
+
+def test_how_much_is_ignored_is_said(tmp_path: Path) -> None:
+    contents = {"train": [ramp(3), ramp(3, last=IGNORE)], "val": [ramp(3)]}
+    note = "255 is no class: in 1 mask it is 0.69% of all pixels, ignored"
+    assert note in load_dataset(pairs(tmp_path / "named", contents, names="a\nb\nc")).notes
+    assert note in load_dataset(pairs(tmp_path / "unnamed", contents)).notes
+    white = load_dataset(pairs(tmp_path / "white", {"train": [ramp(2) * 255]}, names="a\nb\nc"))
+    assert any("50.00% of all pixels, ignored, and all others are 0: if it is a class" in note for note in white.notes)
+    with pytest.raises(DataError, match="the 1 training masks of white show 'a' alone, of 3 classes"):
+        TASK.from_dataset(white)
+
+
+@pytest.mark.parametrize(("values", "names"), [(ramp(1), ""), (ramp(2) * 255, "building\nvoid"), (ramp(1), "sky")])
+def test_one_class_is_nothing_to_learn(tmp_path: Path, values: np.ndarray, names: str) -> None:
+    dataset = load_dataset(pairs(tmp_path, {"train": [values, values]}, names=names))
+    assert len(dataset.mask_classes) == 1
+    with pytest.raises(DataError, match=f"have one class, '{dataset.mask_classes[0]}'.*nothing to tell apart"):
+        TASK.from_dataset(dataset)
+
+
+def test_camvid_as_segnets_authors_give_it_away(tmp_path: Path) -> None:
+    contents = {"train": [ramp(12)], "val": [ramp(9)], "test": [ramp(12)]}
+    dataset = load_dataset(pairs(tmp_path / "all", contents, images="{split}", masks="{split}annot"))
+    assert dataset.mask_classes == (
+        "sky", "building", "pole", "road", "pavement", "tree", "sign symbol", "fence", "car", "pedestrian", "bicyclist",
+    )  # fmt: skip
+    np.testing.assert_array_equal(masks_of(dataset, "test")[0], np.array([*range(11), IGNORE])[ramp(12)])
+    assert any("taken for SegNet's CamVid" in note and "its void, 11, is ignored" in note for note in dataset.notes)
+    # Other folders, few values or names: something else.
+    assert len(load_dataset(pairs(tmp_path / "else", contents)).classes) == 12
+    few = {"train": [ramp(3), np.array([0, 11])[ramp(2)]]}
+    assert len(load_dataset(pairs(tmp_path / "few", few, images="{split}", masks="{split}annot")).classes) == 4
+    names = "\n".join("abcdefghijkl")
+    named = load_dataset(pairs(tmp_path / "named", contents, images="{split}", masks="{split}annot", names=names))
+    assert named.classes == tuple("abcdefghijkl")
+
+
 def test_grey_saved_in_colour(tmp_path: Path) -> None:
     image(tmp_path / "images" / "a.png")
     mask(tmp_path / "masks" / "a.png", ramp(3)[..., None].repeat(3, 2))
@@ -252,6 +440,47 @@ def test_masks_of_images_that_exif_turns(tmp_path: Path) -> None:
     assert dataset["train"][0]["image"].shape[1:] == (WIDTH, HEIGHT)
     for found in masks_of(dataset):
         np.testing.assert_array_equal(found, np.rot90(values, -1))
+
+
+def turned_set(root: Path, shown: Mapping[str, tuple[int, tuple[int, int]]], *, filed: bool) -> Dataset:
+    """Write images of noise, with (orientation, shape) by name, and masks of the same: as filed, or upright."""
+    from pixelry.pixels import read_image
+
+    for k, (name, (how, shape)) in enumerate(shown.items()):
+        values = np.random.default_rng(k).integers(0, 2, shape, dtype=np.uint8)
+        exif = PILImage.Exif()
+        exif[274] = how
+        (root / "images").mkdir(parents=True, exist_ok=True)
+        PILImage.fromarray(values * 200).save(root / "images" / f"{name}.png", exif=exif)
+        mask(root / "masks" / f"{name}.png", values if filed else read_image(root / "images" / f"{name}.png") // 200)
+    (root / "labels.txt").write_text("a\nb")
+    return load_dataset(root)
+
+
+UNTOLD = {f"u{how}": (how, (5, 8) if how < 5 else (7, 7)) for how in range(1, 9)}
+TOLD = {f"t{how}": (how, (5, 8)) for how in (5, 6, 7, 8)}
+
+
+@pytest.mark.parametrize("filed", [True, False])
+def test_masks_of_images_that_are_mirrored_or_square(tmp_path: Path, filed: bool) -> None:
+    dataset = turned_set(tmp_path, UNTOLD | TOLD, filed=filed)
+    again = pickle.loads(pickle.dumps(dataset["train"].subset(range(len(dataset["train"])))))
+    for split in (dataset["train"], again):
+        for sample in (split[i] for i in range(len(split))):
+            assert torch.equal(sample["image"][0] // 200, sample["mask"])
+    like = "the file's pixels and turned along" if filed else "the upright picture"
+    assert any(note.startswith("7 images mirrored") and f"{like}, like 4 of 4 others" in note for note in dataset.notes)
+    assert any("4 images turned by EXIF with masks of the file's" in note for note in dataset.notes) == filed
+
+
+def test_masks_of_mirrored_images_where_nothing_tells(tmp_path: Path) -> None:
+    dataset = turned_set(tmp_path / "upright", UNTOLD, filed=False)
+    for sample in (dataset["train"][i] for i in range(len(UNTOLD))):
+        assert torch.equal(sample["image"][0] // 200, sample["mask"])
+    assert any(
+        "7 images mirrored" in note and "if they are of the file's pixels, remove" in note for note in dataset.notes
+    )
+    assert not any("EXIF" in note for note in turned_set(tmp_path / "plain", {"p": (1, (5, 8))}, filed=True).notes)
 
 
 def test_faults_of_pairs(tmp_path: Path) -> None:
@@ -442,6 +671,68 @@ def test_voc_masks_alone_and_beside_boxes(tmp_path: Path) -> None:
     assert load_dataset(tmp_path, format="voc_masks").fingerprint == dataset.fingerprint
 
 
+@pytest.mark.parametrize("objects", [True, False])
+def test_voc_images_that_exif_turns(tmp_path: Path, objects: bool) -> None:
+    voc(tmp_path, objects=objects)
+    kinds = np.asarray(PILImage.open(tmp_path / "SegmentationClass" / "b.png"))
+    image(tmp_path / "JPEGImages" / "a.jpg", orientation=TURNED)
+    image(tmp_path / "JPEGImages" / "b.jpg", orientation=3)
+    sample = load_dataset(tmp_path)["val"][0]
+    np.testing.assert_array_equal(sample["mask"].numpy(), kinds[::-1, ::-1])
+    if objects:
+        assert sample["boxes"].tolist() == [[5, 0, 8, 6], [0, 0, 3, 4]]
+        for one, box in zip(sample["masks"], sample["boxes"].int().tolist(), strict=True):
+            assert one[box[1] : box[3], box[0] : box[2]].all()
+
+
+def test_two_masks_of_one_voc_image_are_named(tmp_path: Path) -> None:
+    voc(tmp_path)
+    mask(tmp_path / "SegmentationClass" / "b.bmp", ramp(2))
+    with pytest.raises(DataError, match=r"val\.txt, line 1 names b, which has 2 masks: .*b\.bmp and .*b\.png; remove"):
+        load_dataset(tmp_path)
+
+
+def test_voc_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchvision.datasets
+
+    def fetch(root: Path, *, year: str, image_set: str, download: bool) -> None:
+        assert (year, image_set, download) == ("2012", "trainval", True)
+        folder = voc(Path(root) / "VOCdevkit" / "VOC2012") / "Annotations"
+        folder.mkdir()
+        (folder / "a.xml").write_text("<annotation><filename>a.jpg</filename></annotation>")
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("no network")
+
+    monkeypatch.setenv("PIXELRY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(torchvision.datasets, "VOCSegmentation", refuse)
+    with pytest.raises(DataError, match=r"no network.*VOCtrainval_11-May-2012\.tar.*--format voc_masks.* voc2012/"):
+        load_dataset("voc2012")
+    monkeypatch.setattr(torchvision.datasets, "VOCSegmentation", fetch)
+    first = load_dataset("voc2012")
+    assert (first.name, first.format, list(first.splits)) == ("voc2012", "voc_masks", ["train", "val"])
+    monkeypatch.setattr(torchvision.datasets, "VOCSegmentation", refuse)
+    assert load_dataset("voc2012").fingerprint == first.fingerprint  # it lies there, boxes or not
+    (tmp_path / "home").mkdir()
+    (tmp_path / "cache" / "data" / "VOCdevkit" / "VOC2012").rename(tmp_path / "home" / "voc2012")
+    monkeypatch.setenv("PIXELRY_DATA", str(tmp_path / "home"))
+    assert load_dataset("voc2012").fingerprint == first.fingerprint
+
+
+def test_names_that_are_not_downloaded_say_where_the_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELRY_DATA", str(tmp_path))
+    with pytest.raises(
+        DataError, match=r"https://www\.cityscapes-dataset\.com.*gtFine_trainvaltest\.zip.*--data FOLDER"
+    ):
+        load_dataset("cityscapes")
+    with pytest.raises(DataError, match="voc2012 has masks and is downloaded; boxes are read from a folder"):
+        load_dataset("voc")
+    with pytest.raises(DataError, match="the data set of that name goes without --format"):
+        load_dataset("voc2012", format="voc")
+    cityscapes(tmp_path / "cityscapes")
+    assert len(load_dataset("cityscapes").mask_classes) == 19
+
+
 def test_faults_of_voc(tmp_path: Path) -> None:
     voc(tmp_path)
     mask(tmp_path / "SegmentationObject" / "a.png", np.pad([[3]], ((0, HEIGHT - 1), (0, WIDTH - 1))), palette=True)
@@ -518,19 +809,26 @@ def test_coco_outlines_turn_with_their_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("segment", "note"),
     [
-        ([], "1 of 2 objects without an outline (segmentation), such as annotation id 71"),
-        ([[1, 1, 4, 1]], "annotation id 71 has the polygon [1, 1, 4, 1]; expected x, y of three corners"),
-        ([[1, 1, 4, 1, 4, "x"]], "annotation id 71 has the polygon"),
-        ("abc", "annotation id 71 has the outline 'abc'"),
-        ({"counts": [1]}, "annotation id 71 has run lengths with the size None"),
-        ({"size": [6, 8], "counts": [1.5]}, "annotation id 71 has run lengths [1.5]"),
+        ([[1, 1, 4, 1]], "annotation id 71 with the polygon [1, 1, 4, 1]; expected x, y of three corners"),
+        ([[1, 1, 4, 1, 4, "x"]], "annotation id 71 with the polygon"),
+        ("abc", "annotation id 71 with the outline 'abc'"),
+        ({"counts": [1]}, "annotation id 71 with run lengths with the size None"),
+        ({"size": [6, 8], "counts": [1.5]}, "annotation id 71 with run lengths [1.5]"),
     ],
 )
 def test_coco_outlines_that_are_none(tmp_path: Path, segment: Any, note: str) -> None:
     dataset = load_dataset(coco(tmp_path, [POLYGON, segment]))
+    assert dataset["train"].targets["masks"][0].sum((1, 2)).tolist() == [6, 0]
+    assert len(dataset["train"].targets["boxes"][0]) == 2
+    assert any("masks of 1 of 2 objects left out" in said and note in said for said in dataset.notes)
+
+
+def test_coco_objects_without_outlines(tmp_path: Path) -> None:
+    dataset = load_dataset(coco(tmp_path, [POLYGON, []]))
     assert "masks" not in dataset["train"].targets
     assert len(dataset["train"].targets["boxes"][0]) == 2
-    assert any("no masks are read" in said and note in said for said in dataset.notes)
+    note = "no masks are read: 1 of 2 objects without an outline (segmentation), such as annotation id 71"
+    assert any(note in said for said in dataset.notes)
 
 
 @pytest.mark.parametrize(

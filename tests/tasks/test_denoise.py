@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PILImage
 from skimage import data as samples
+from skimage import restoration
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.utilities import dim_zero_cat
 
@@ -18,9 +23,9 @@ import pixelry as px
 from pixelry.data.dataset import FileImages, Split
 from pixelry.data.patches import cut_patches, image_sizes, spread
 from pixelry.errors import DataError, ImageError, UsageError
-from pixelry.networks.denoise import logistic
-from pixelry.pixels import gaussian_noise, write_image
-from pixelry.tasks.denoise import Denoise
+from pixelry.networks.denoise import bm3d, dncnn, logistic, unet
+from pixelry.pixels import gaussian_noise, read_image, write_image
+from pixelry.tasks.denoise import Likelihood, Regression
 from pixelry.training.evaluate import evaluate_network
 from pixelry.types import Restored
 
@@ -41,51 +46,51 @@ def photos() -> px.Dataset:
 def model(photos: px.Dataset, tmp_path_factory: pytest.TempPathFactory) -> px.Model:
     out = tmp_path_factory.mktemp("denoise") / "run"
     settings = {"features": "buckets", "window": 5}
-    return px.train("denoise", photos, steps=60, size=(32, 32), settings=settings, out=out, **FAST)
+    return px.train("denoise", photos, network="logistic", steps=60, size=(32, 32), settings=settings, out=out, **FAST)
 
 
 # Noise
 
 
-def observed(task: Denoise, images: torch.Tensor, *, training: bool = False) -> torch.Tensor:
+def observed(task: Likelihood, images: torch.Tensor, *, training: bool = False) -> torch.Tensor:
     batch = {"image": images, "index": torch.arange(len(images))}
     noisy: torch.Tensor = task.observe(batch, training=training)["image"]
     return noisy
 
 
 def test_gaussian_noise_has_its_sigma_and_is_not_clipped() -> None:
-    noisy = observed(Denoise(sigma=25), torch.zeros(4, 1, 64, 64))
+    noisy = observed(Likelihood(sigma=25), torch.zeros(4, 1, 64, 64))
     assert float(noisy.std()) * 255 == pytest.approx(25, rel=0.03)
     assert noisy.min() < 0
 
 
 def test_a_range_of_sigma_draws_one_for_each_picture() -> None:
-    noisy = observed(Denoise(sigma=50, sigma_min=5), torch.full((40, 1, 64, 64), 0.5))
+    noisy = observed(Likelihood(sigma=50, sigma_min=5), torch.full((40, 1, 64, 64), 0.5))
     sigmas = noisy.flatten(1).std(1) * 255
     assert 4 < sigmas.min() < 15
     assert 40 < sigmas.max() < 52
 
 
 def test_salt_and_pepper_replace_their_share_in_all_channels_alike() -> None:
-    noisy = observed(Denoise(noise="salt_pepper", amount=0.2), torch.full((2, 3, 100, 100), 0.5))
+    noisy = observed(Likelihood(noise="salt_pepper", amount=0.2), torch.full((2, 3, 100, 100), 0.5))
     assert float((noisy == 1).double().mean()) == pytest.approx(0.1, abs=0.01)
     assert float((noisy == 0).double().mean()) == pytest.approx(0.1, abs=0.01)
     assert torch.equal(noisy[:, 0], noisy[:, 2])
 
 
 def test_poisson_noise_has_mean_and_variance_of_its_counts() -> None:
-    noisy = observed(Denoise(noise="poisson", peak=50), torch.full((2, 1, 128, 128), 0.4))
+    noisy = observed(Likelihood(noise="poisson", peak=50), torch.full((2, 1, 128, 128), 0.4))
     assert float(noisy.mean()) == pytest.approx(0.4, abs=0.003)
     assert float((noisy * 50).var()) == pytest.approx(20, rel=0.05)
 
 
 def test_the_noise_of_an_evaluation_follows_from_the_pictures_number_alone() -> None:
     images = torch.rand(3, 1, 8, 8)
-    together = observed(Denoise(), images)
-    alone = Denoise().observe({"image": images[2:], "index": torch.tensor([2])}, training=False)["image"]
+    together = observed(Likelihood(), images)
+    alone = Likelihood().observe({"image": images[2:], "index": torch.tensor([2])}, training=False)["image"]
     assert torch.equal(together[2:], alone)
     torch.manual_seed(0)
-    assert not torch.equal(observed(Denoise(), images, training=True), observed(Denoise(), images, training=True))
+    assert not torch.equal(observed(Likelihood(), images, training=True), observed(Likelihood(), images, training=True))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_the_noise_of_an_evaluation_follows_from_the_pictures_number_alone() -> 
 )
 def test_noise_out_of_range_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Denoise(**options)
+        Likelihood(**options)
 
 
 # The network
@@ -165,7 +170,7 @@ def test_flat_colour_has_no_gain_and_texture_has() -> None:
 def test_black_and_white_stay_so_after_training_on_mid_greys() -> None:
     grey = (38 + samples.camera()[100:356, 100:356] / 255 * 178).astype(np.uint8)
     data = px.Dataset("grey", {"train": Split(torch.from_numpy(grey)[None, None])})
-    model = px.train("denoise", data, steps=60, size=(64, 64), val_fraction=0, **FAST)
+    model = px.train("denoise", data, network="logistic", steps=60, size=(64, 64), val_fraction=0, **FAST)
     for value in (0, 255):
         restored = model.predict(np.full((40, 40), value, dtype=np.uint8)).image  # type: ignore[union-attr]
         assert np.abs(restored.astype(int) - value).max() < 8
@@ -216,17 +221,17 @@ def test_the_loss_is_the_cross_entropy_above_its_least() -> None:
     c = target.numpy()
     divergence = np.where(c > 0, c * np.log(np.where(c > 0, c, 1) / p), 0)
     divergence += np.where(c < 1, (1 - c) * np.log(np.where(c < 1, 1 - c, 1) / (1 - p)), 0)
-    assert float(Denoise().losses(Says(), batch)["loss"]) == pytest.approx(divergence.mean(), rel=1e-5)
+    assert float(Likelihood().losses(Says(), batch)["loss"]) == pytest.approx(divergence.mean(), rel=1e-5)
 
 
 def test_figures_equal_scikit_images() -> None:
     generator = torch.Generator().manual_seed(0)
     clean = torch.rand(5, 3, 20, 24, generator=generator)
-    batch = Denoise().observe({"image": clean, "index": torch.arange(5)}, training=False)
+    batch = Likelihood().observe({"image": clean, "index": torch.arange(5)}, training=False)
     logits = torch.logit(clean.clamp(0.05, 0.95)) + 0.2 * torch.randn(clean.shape, generator=generator)
-    evaluator = Denoise().evaluator()
+    evaluator = Likelihood().evaluator()
     for part in ([4, 1], [0, 2, 3]):
-        evaluator.update(logits[part], {name: value[part] for name, value in batch.items()})
+        evaluator.update(logits[part].sigmoid(), {name: value[part] for name, value in batch.items()})
     figures = evaluator.compute()
     pairs = [
         (a.movedim(0, -1).double().numpy(), b.movedim(0, -1).double().numpy())
@@ -248,9 +253,9 @@ def test_binary_pictures_are_classified_pixel_by_pixel() -> None:
     )
     data = px.Dataset("page", {"train": Split(images), "val": Split(images[:1])})
     settings = {"noise": "salt_pepper", "amount": 0.3, "window": 5}
-    model = px.train("denoise", data, steps=150, settings=settings, **FAST)
+    model = px.train("denoise", data, network="logistic", steps=150, settings=settings, **FAST)
     figures = model.evaluate(data, split="val").metrics
-    noisy = Denoise(noise="salt_pepper", amount=0.3).observe(
+    noisy = Likelihood(noise="salt_pepper", amount=0.3).observe(
         {"image": images[:1] / 255, "index": torch.tensor([0])}, training=False
     )["image"]
     before = float(((noisy > 0.5) == (images[:1] > 127)).double().mean())
@@ -285,10 +290,10 @@ def test_spread_covers() -> None:
 
 def test_equal_pictures_have_a_finite_psnr() -> None:
     clean = torch.zeros(2, 1, 8, 8)
-    evaluator = Denoise(sigma=0).evaluator()
+    evaluator = Likelihood(sigma=0).evaluator()
     evaluator.update(
-        torch.full((2, 1, 8, 8), -200.0),
-        Denoise(sigma=0).observe({"image": clean, "index": torch.arange(2)}, training=False),
+        torch.full((2, 1, 8, 8), -1e-9),
+        Likelihood(sigma=0).observe({"image": clean, "index": torch.arange(2)}, training=False),
     )
     assert evaluator.compute()["psnr"] == 100
 
@@ -296,7 +301,7 @@ def test_equal_pictures_have_a_finite_psnr() -> None:
 def test_what_is_grey_gets_the_same_noise_in_all_channels() -> None:
     images = torch.rand(3, 3, 8, 8)
     images[1] = images[1, :1]
-    noisy = observed(Denoise(), images)
+    noisy = observed(Likelihood(), images)
     assert torch.equal(noisy[1, 0], noisy[1, 2])
     assert not torch.equal(noisy[0, 0] - images[0, 0], noisy[0, 2] - images[0, 2])
 
@@ -374,7 +379,7 @@ def test_names_are_kept_and_never_taken_from_a_path(model: px.Model, tmp_path: P
 
 def test_patches_that_do_not_fit_are_named(photos: px.Dataset) -> None:
     with pytest.raises(UsageError, match="patches of 128x128 do not fit: the smallest training picture has 96x80"):
-        px.train("denoise", photos, steps=1, size=(128, 128), **FAST)
+        px.train("denoise", photos, network="logistic", steps=1, size=(128, 128), **FAST)
 
 
 def test_the_ladder_has_rungs_with_settings_of_their_own(photos: px.Dataset, here: Path) -> None:
@@ -390,7 +395,7 @@ def test_the_ladder_has_rungs_with_settings_of_their_own(photos: px.Dataset, her
 
 
 def test_a_resumed_run_ends_with_the_same_weights(photos: px.Dataset, here: Path) -> None:
-    whole = px.train("denoise", photos, steps=8, size=(32, 32), out=here / "whole", **FAST)
+    whole = px.train("denoise", photos, network="logistic", steps=8, size=(32, 32), out=here / "whole", **FAST)
     import pixelry.training.module as module
 
     class Stop(Exception):
@@ -406,7 +411,16 @@ def test_a_resumed_run_ends_with_the_same_weights(photos: px.Dataset, here: Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.TrainingModule, "training_step", stops)
         with pytest.raises(Stop):
-            px.train("denoise", photos, steps=8, size=(32, 32), out=here / "part", checkpoint_seconds=0, **FAST)
+            px.train(
+                "denoise",
+                photos,
+                network="logistic",
+                steps=8,
+                size=(32, 32),
+                out=here / "part",
+                checkpoint_seconds=0,
+                **FAST,
+            )
     again = px.train(data=photos, resume=here / "part", progress=False)
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[name]), name
@@ -428,3 +442,163 @@ def test_a_picture_that_breaks_in_a_worker_is_named_in_one_line(model: px.Model,
     with pytest.raises(ImageError, match=r"2\.png") as caught:
         model.evaluate(px.load_dataset(tmp_path))
     assert "Traceback" not in str(caught.value)
+
+
+# What JPEG loses
+
+
+def test_losses_of_jpeg_are_those_of_its_files() -> None:
+    photo = torch.from_numpy(samples.astronaut()[100:164, 100:180].copy()).movedim(-1, 0)[None] / 255
+    for quality in (10, 80):
+        ours = observed(Likelihood(noise="jpeg", quality=quality), photo)[0].movedim(0, -1).numpy()
+        file = io.BytesIO()
+        PILImage.fromarray((photo[0].movedim(0, -1) * 255).round().byte().numpy()).save(file, "JPEG", quality=quality)
+        theirs = np.asarray(PILImage.open(file)) / 255
+        assert np.abs(ours - theirs).mean() < 1 / 255
+        clean = photo[0].movedim(0, -1).numpy()
+        assert peak_signal_noise_ratio(clean, ours, data_range=1) == pytest.approx(
+            peak_signal_noise_ratio(clean, theirs, data_range=1), abs=0.2
+        )
+    with pytest.raises(UsageError, match="quality is 0"):
+        Likelihood(noise="jpeg", quality=0)
+
+
+# Networks
+
+
+@pytest.mark.parametrize("name", ["unet", "dncnn", "autoencoder"])
+def test_networks_learn_to_restore(name: str, photos: px.Dataset, here: Path) -> None:
+    settings: dict[str, Any] = {"batch": 8} | ({"depth": 5, "width": 24, "lr": 5e-3} if name == "dncnn" else {})
+    model = px.train("denoise", photos, network=name, steps=120, size=(32, 32), settings=settings, **FAST)
+    figures = model.evaluate(photos).metrics
+    if name == "autoencoder":  # few numbers: it blurs, and takes longer to learn what pictures look like
+        untrained = px.train("denoise", photos, network=name, steps=1, size=(32, 32), settings=settings, **FAST)
+        assert figures["psnr"] > untrained.evaluate(photos).metrics["psnr"] + 4
+    else:
+        assert figures["psnr"] > figures["psnr_noisy"] + 2.5
+    model.save(here / "m.safetensors")
+    assert px.load_model(here / "m.safetensors").evaluate(photos).metrics == figures
+    for shape in ((37, 29), (1, 70), (40, 33, 3)):
+        image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        restored = model.predict(image)
+        assert isinstance(restored, Restored)
+        assert restored.image.shape == shape
+        assert restored.image.dtype == np.uint8
+
+
+def test_the_unet_begins_with_the_picture_and_has_no_scale_of_its_own() -> None:
+    network = unet.build(channels=3, size=(32, 32), width=8)
+    image = torch.rand(2, 3, 21, 34)
+    torch.testing.assert_close(network(image), image)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.normal_(0, 0.1)
+        torch.testing.assert_close(network(2 * image), 2 * network(image), rtol=1e-4, atol=1e-4)
+    with pytest.raises(UsageError, match="patch 9; expected"):
+        unet.build(channels=3, size=(32, 32), patch=9)
+
+
+def test_dncnn_is_that_of_the_paper() -> None:
+    network = dncnn.build(channels=1, size=(40, 40))
+    kinds = [type(layer) for layer in network.noise]
+    assert kinds.count(torch.nn.Conv2d) == 17
+    assert kinds.count(torch.nn.BatchNorm2d) == 15
+    assert kinds.count(torch.nn.ReLU) == 16
+    # 3x3 filters: 1 to 64 channels, fifteen of 64, 64 to 1; biases where no normalisation follows.
+    assert sum(p.numel() for p in network.parameters()) == 640 + 15 * (64 * 64 * 9 + 128) + 577
+    image, network = torch.rand(1, 1, 60, 60), network.eval()
+    reach = torch.autograd.functional.jacobian(lambda x: network(x)[0, 0, 30, 30], image)[0, 0].abs()
+    seen = reach.nonzero()
+    assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [35, 35]  # section III-A
+
+
+def test_large_pictures_are_seen_by_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = dncnn.build(channels=1, size=(40, 40), depth=4, width=8).eval()
+    images = torch.rand(2, 3, 150, 90)
+    task = Regression()
+    whole = task.forward(network, {"image": images})
+    monkeypatch.setattr("pixelry.tasks._restoration.AT_ONCE", 60 * 60)
+    monkeypatch.setattr("pixelry.tasks._restoration.TILE", 60)
+    parts = task.forward(network, {"image": images})
+    assert parts.shape == whole.shape
+    # A tile's edge, which counts for little, has zeros around it.
+    assert (parts - whole).abs().mean() < 0.01 * (whole - images).abs().mean()
+    assert (parts - whole).abs()[..., 10:25, 10:25].max() < 1e-5  # which only one tile sees
+
+
+def test_files_keep_their_format_depth_and_metadata(model: px.Model, here: Path) -> None:
+    exif = PILImage.Exif()
+    exif[274], exif[315] = 6, "Ada"
+    noise = np.random.default_rng(0)
+    (here / "in").mkdir()
+    PILImage.fromarray(noise.integers(0, 256, (20, 30), np.uint8)).save(here / "in/a.jpg", exif=exif)
+    write_image(here / "in/b.tif", noise.integers(0, 65536, (20, 30), np.uint16))
+    write_image(here / "in/c.png", noise.integers(0, 65536, (20, 30, 4), np.uint16))
+    write_image(here / "in/d.tiff", noise.random((20, 30), np.float32))
+    write_image(here / "in/e.gif", noise.integers(0, 256, (20, 30), np.uint8))
+    px.predict(model, here / "in", out=here / "out")
+    for name, shape, dtype in [
+        ("a.jpg", (30, 20), np.uint8), ("b.tif", (20, 30), np.uint16), ("c.png", (20, 30, 4), np.uint16),
+        ("d.tiff", (20, 30), np.float32), ("e.png", (20, 30, 3), np.uint8),
+    ]:  # fmt: skip
+        restored = read_image(here / "out" / name)
+        assert (restored.shape, restored.dtype) == (shape, dtype), name
+    with PILImage.open(here / "out/a.jpg") as written:
+        assert written.getexif()[315] == "Ada"
+        assert written.getexif()[274] == 1
+
+
+# Classical methods
+
+
+def test_classical_methods_are_scikit_images(photos: px.Dataset) -> None:
+    clean = photos["test"].images[0]
+    for name, restore in {
+        "nlm": lambda x, s: restoration.denoise_nl_means(x, 7, 11, 0.6 * s, fast_mode=True, sigma=s),
+        "tv": lambda x, s: restoration.denoise_tv_chambolle(x, weight=0.7 * s),
+        "wavelet": lambda x, s: restoration.denoise_wavelet(x, s, "db2", rescale_sigma=True),
+    }.items():
+        model = px.train("denoise", photos, network=name, steps=5, **FAST)
+        assert model.card.training["steps"] == 0
+        level = float(model.network.level.sigma)
+        assert level * 255 == pytest.approx(25, rel=0.1)
+        noisy = observed(Likelihood(), clean[None] / 255)[0, 0].numpy()
+        restored: Any = model.predict(noisy)
+        np.testing.assert_allclose(restored.image, restore(noisy, level).clip(0, 1), atol=1e-5)
+        figures = model.evaluate(photos).metrics
+        assert figures["psnr"] > figures["psnr_noisy"] + 2
+
+
+def test_classical_methods_take_levels_and_colour(photos: px.Dataset, here: Path) -> None:
+    told = px.train("denoise", photos, network="tv", steps=1, settings={"level": 40}, **FAST)
+    assert float(told.network.level.sigma) == pytest.approx(40 / 255)
+    told.save(here / "tv.safetensors")
+    colour = samples.astronaut()[:48, :40]
+    again: Any = px.load_model(here / "tv.safetensors").predict(colour)
+    np.testing.assert_array_equal(again.image, np.asarray(told.predict(colour)))
+    each = px.train("denoise", photos, network="tv", steps=1, settings={"each": True}, **FAST)
+    flat = np.full((32, 32), 0.5)
+    np.testing.assert_allclose(np.asarray(each.predict(flat)), flat)
+    with pytest.raises(UsageError, match="level is -1"):
+        px.train("denoise", photos, network="tv", settings={"level": -1.0}, out=here / "a", **FAST)
+
+
+def test_bm3d_is_asked_for_where_it_is_missing(photos: px.Dataset, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bm3d, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="pip install bm3d; its licence allows non-commercial use only"):
+        px.train("denoise", photos, network="bm3d", steps=1, out=here / "a", **FAST)
+
+
+def test_bm3d_is_called_with_the_level(photos: px.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def method(picture: Any, sigma: float) -> Any:
+        asked.append((picture.shape, sigma))
+        return picture / 2
+
+    monkeypatch.setitem(sys.modules, "bm3d", SimpleNamespace(bm3d=method, bm3d_rgb=method))
+    monkeypatch.setattr(bm3d, "find_spec", lambda name: "found")
+    model = px.train("denoise", photos, network="bm3d", steps=1, val_fraction=0, settings={"level": 51.0}, **FAST)
+    asked.clear()
+    np.testing.assert_allclose(np.asarray(model.predict(np.full((16, 20), 0.5))), 0.25)
+    assert asked == [((16, 20), pytest.approx(0.2))]

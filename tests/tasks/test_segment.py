@@ -23,7 +23,8 @@ from pixelry.data.framing import fitted, frame_for, framed
 from pixelry.data.letterbox import GREY, place_in, scaled
 from pixelry.data.masks import IGNORE
 from pixelry.data.shapes import render_shapes
-from pixelry.errors import DataError, ModelError, UsageError
+from pixelry.draw import class_colors
+from pixelry.errors import DataError, ImageError, ModelError, UsageError
 from pixelry.plugins import network_for, network_names
 from pixelry.segments import Segments
 from pixelry.tasks.base import Form
@@ -184,8 +185,8 @@ def test_files_of_a_prediction(model: px.Model, data: Dataset, here: Path) -> No
     found = px.predict(model, here / "in", out=here / "out", skip_errors=True)
     names = {path.name for path in (here / "out").iterdir()}
     assert names == {
-        "0.png", "1.png", "0-overlay.jpg", "1-overlay.jpg", "predictions.csv", "predictions.jsonl", "coco.json",
-        "sheet.png", "failed.csv",
+        "0.png", "1.png", "0-overlay.jpg", "1-overlay.jpg", "0-color.png", "1-color.png", "predictions.csv",
+        "predictions.jsonl", "coco.json", "sheet.png", "failed.csv",
     }  # fmt: skip
     lines = [json.loads(line) for line in (here / "out/predictions.jsonl").read_text().splitlines()]
     assert [line["file"] for line in lines] == ["0.png", "1.png"]
@@ -193,12 +194,46 @@ def test_files_of_a_prediction(model: px.Model, data: Dataset, here: Path) -> No
         with PILImage.open(here / "out" / line["file"]) as page:
             assert page.mode == "P"
             assert (np.asarray(page) == result.ids).all()
+        with PILImage.open(here / "out" / line["file"].replace(".", "-color.")) as page:
+            assert (np.asarray(page) == class_colors(len(CLASSES))[result.ids]).all()
         assert (line["height"], line["width"]) == result.ids.shape
         assert sum(row["share"] for row in line["classes"]) == pytest.approx(1, abs=1e-5)
     with (here / "out/predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     told = {(Path(row["name"]).stem, row["label"]): int(row["pixels"]) for row in rows}
     assert told == {(str(i), label): area for i, one in enumerate(found) for label, area in one.areas.items()}
+
+
+def test_of_many_maps_memory_holds_the_first(model: px.Model, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixelry.predictions.KEPT_PICTURES", 2)
+    images = torch.as_tensor(scenes(5, start=320).images)
+    written: list[int] = []
+
+    class Slow:
+        """Files of results are there before the next picture is read."""
+
+        def __init__(self, number: int) -> None:
+            self.number, self.name, self.source = number, f"{number}.png", picture(images[number])
+
+        def read(self) -> Any:
+            written.append(len(list((here / "out").glob("*-overlay.jpg"))))
+            return self.source
+
+    monkeypatch.setattr("pixelry.inputs.gather", lambda inputs: ((Slow(number) for number in range(5)), False))
+    found = px.predict(model, here, out=here / "out", batch=1)
+    assert (len(found), found.total) == (2, 5)
+    assert written == [0, 0, 1, 2, 3]
+    lines = [json.loads(line) for line in (here / "out/predictions.jsonl").read_text().splitlines()]
+    assert [line["name"] for line in lines] == [f"{number}.png" for number in range(5)]
+    entries = json.loads((here / "out/coco.json").read_text())
+    assert {entry["image_id"] for entry in entries} == {0, 1, 2, 3, 4}
+
+
+def test_a_folder_where_nothing_came_can_be_used_again(model: px.Model, here: Path) -> None:
+    (here / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        px.predict(model, here / "broken.png", out=here / "out")
+    assert not list((here / "out").iterdir())
 
 
 # pycocotools 2.0.11 decodes in a way that NumPy warns of.
@@ -371,6 +406,14 @@ def test_settings_that_do_not_go_are_named(model: px.Model, here: Path) -> None:
         model.predict(picture, settings={"loss": "dice"})
     with pytest.raises(UsageError, match="a model for segment has no --confidence: these are for detectors"):
         px.predict(model, picture, confidence=0.5)
+
+
+def test_what_wants_whole_pictures_or_several_says_so(data: Dataset, here: Path) -> None:
+    logistic = px.train("segment", data, network="logistic", **FEW)
+    with pytest.raises(UsageError, match="a class wherever it is; this is logistic, for segment"):
+        px.predict(logistic, np.zeros((80, 80, 3), np.uint8), tile=64)
+    with pytest.raises(UsageError, match="wants 2 or more of them"):
+        px.train("segment", data, network="deeplabv3", settings={"batch": 1}, out=here / "a", **FEW)
 
 
 def of(masks: Any, images: Any = None, names: tuple[str, ...] = CLASSES) -> Dataset:

@@ -132,15 +132,22 @@ def test_masks_that_do_not_fit_are_refused() -> None:
 def slow_scores(found: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int, tolerance: float) -> list[float]:
     """The definition, pixel by pixel."""
     height, width = truth.shape
+    places = list(np.ndindex(height, width))
+    labelled = [place for place in places if truth[place] != IGNORE]
+    real, seen = truth.copy(), found.copy()
+    for place in set(places) - set(labelled):
+        nearest = min(math.dist(place, other) for other in labelled)
+        (source,) = (other for other in labelled if math.dist(place, other) == nearest)
+        real[place], seen[place] = truth[source], found[source]
 
     def boundary(ids: NDArray[np.uint8], k: int) -> list[tuple[int, int]]:
         points = []
         for y in range(height):
             for x in range(width):
-                if ids[y, x] != k or truth[y, x] == IGNORE:
+                if ids[y, x] != k:
                     continue
                 around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
-                inside = [(v, u) for v, u in around if 0 <= v < height and 0 <= u < width and truth[v, u] != IGNORE]
+                inside = [(v, u) for v, u in around if 0 <= v < height and 0 <= u < width]
                 if any(ids[place] != k for place in inside):
                     points.append((y, x))
         return points
@@ -151,7 +158,7 @@ def slow_scores(found: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int
 
     scores = []
     for k in range(classes):
-        one, other = boundary(found, k), boundary(truth, k)
+        one, other = boundary(seen, k), boundary(real, k)
         if not one and not other:
             scores.append(math.nan)
             continue
@@ -160,16 +167,54 @@ def slow_scores(found: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int
     return scores
 
 
+def fields(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Found and true masks of four fields with a cross between them that is ignored, where anything may be found.
+
+    Each of the cross's pixels has one nearest pixel of a field: it is four pixels wide.
+    """
+    random = np.random.default_rng(seed)
+    truth = np.array([[0, 1], [2, 0]], np.uint8).repeat(12, 0).repeat(15, 1)
+    found = np.where(random.random(truth.shape) < 0.9, truth, random.integers(0, 3, truth.shape)).astype(np.uint8)
+    truth[10:14], truth[:, 13:17] = IGNORE, IGNORE
+    ignored = truth == IGNORE
+    found[ignored] = random.integers(0, 256, int(ignored.sum()))
+    return found, truth
+
+
 @pytest.mark.parametrize("tolerance", [0.0075, 0.03, 2 / math.hypot(24, 30)])
 def test_boundaries_are_met_as_they_are_defined(tolerance: float) -> None:
     for seed in range(3):
-        found, truth = (masks[0].numpy() for masks in pairs(1, seed=seed))
-        scores = boundary_scores(found, truth, 4, tolerance=tolerance)
-        slow = slow_scores(found, truth, 4, tolerance * math.hypot(24, 30))
-        np.testing.assert_allclose(scores, slow, atol=1e-9)
-    same = boundary_scores(truth, truth, 4)
-    assert np.nanmin(same) == 1
-    assert np.isnan(same[3])
+        whole = [masks[0].numpy() for masks in pairs(1, seed=seed, ignore=False)]
+        for found, truth in (whole, fields(seed)):
+            scores = boundary_scores(found, truth, 4, tolerance=tolerance)
+            slow = slow_scores(found, truth, 4, tolerance * math.hypot(24, 30))
+            np.testing.assert_allclose(scores, slow, atol=1e-9)
+            assert 0 < np.nanmin(scores) < np.nanmax(scores) < 1
+    for _, truth in (fields(0), [masks[0].numpy() for masks in pairs(1)]):
+        same = boundary_scores(truth, truth, 4)
+        assert np.nanmin(same) == 1
+        assert np.isnan(same[3])
+
+
+def test_classes_may_meet_anywhere_in_a_band_that_is_ignored() -> None:
+    truth = np.zeros((300, 400), np.uint8)  # a reach of 3.75 pixels
+    truth[:, 200:] = 1
+    banded = truth.copy()
+    banded[:, 198:202] = IGNORE
+    for edge, score in ((198, 1.0), (200, 1.0), (202, 1.0), (203, 1.0), (204, 0.0), (196, 0.0), (250, 0.0)):
+        found = np.zeros_like(truth)
+        found[:, edge:] = 1
+        np.testing.assert_allclose(boundary_scores(found, banded, 2), score)
+    halfway = truth.copy()
+    halfway[150:, 200:250] = 0
+    assert 0.4 < boundary_scores(halfway, banded, 2).min() < 0.9
+    speck = truth.copy()
+    speck[50, 50] = 1
+    assert 0.95 < boundary_scores(speck, banded, 2).min() < 1
+    evaluator = SegmentEvaluator(("a", "b"))
+    evaluator.take(truth, banded, 0)
+    evaluator.take(np.roll(truth, 50, 1), banded, 1)
+    assert 0.5 <= evaluator.compute()["boundary_f"] < 0.6
 
 
 def test_a_boundary_within_reach_is_met_and_one_beyond_is_not() -> None:
@@ -209,6 +254,7 @@ def test_findings_show_what_went_wrong() -> None:
         assert "3 of 4 are there" in findings.protocol
         assert "255" in findings.protocol
         assert "0.75%" in findings.protocol
+        assert "the class of the nearest labelled one" in findings.protocol
     assert evaluator._worst[0].index == 2
     assert len(evaluator._worst) == 6
     assert all(seen.index != 4 for seen in evaluator._worst)

@@ -23,6 +23,8 @@ def test_rate_rises_and_falls_to_zero() -> None:
     assert [round(rate_factor(recipe, p), 6) for p in (0, 0.1, 0.2, 0.6, 1)] == [0.1, 0.55, 1, 0.5, 0]
     cosine = Recipe(schedule="cosine", warmup=0.0)
     assert [round(rate_factor(cosine, p), 6) for p in (0, 0.5, 1)] == [1, 0.5, 0]
+    poly = Recipe(schedule="poly", warmup=0.0)
+    assert [rate_factor(poly, p) for p in (0, 0.75, 1)] == pytest.approx([1, 0.25**0.9, 0])
     assert rate_factor(Recipe(schedule="constant", warmup=0.0), 0.9) == 1
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-Policy = Literal["none", "glyphs", "photos"]
+Policy = Literal["none", "glyphs", "photos", "symmetries"]
 Augment = Callable[[Tensor, Generator], Tensor]
 
 FULL_AFTER = 2.0  # passes over the data
@@ -57,6 +57,8 @@ def make_augment(policy: Policy, *, size: tuple[int, int]) -> Augment:
         return lambda images, generator: images
     if policy == "glyphs":
         return Glyphs(degrees=15.0, scale=0.15, shift=0.09, shear=0.2)
+    if policy == "symmetries":
+        return random_symmetry
     return Photos(shift=max(1, side // 10), cut=side // 4)
 
 
@@ -106,6 +108,18 @@ class Photos:
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         moved = random_shift(random_mirror(images, generator), self.shift, generator)
         return cut_out(moved, self.cut, generator) if self.cut else moved
+
+
+def random_symmetry(images: Tensor, generator: Generator) -> Tensor:
+    """Mirror and turn each image into one of the square's eight symmetries; of those of a rectangle where it is one.
+
+    No pixel is interpolated: for pictures whose every pixel is to be restored.
+    """
+    count, _, height, width = images.shape
+    chosen = (torch.rand(3, count, generator=generator) < 0.5).to(images.device).view(3, count, 1, 1, 1)
+    images = torch.where(chosen[0], images.flip(-1), images)
+    images = torch.where(chosen[1], images.flip(-2), images)
+    return torch.where(chosen[2], images.mT, images) if height == width else images
 
 
 def random_mirror(images: Tensor, generator: Generator) -> Tensor:

@@ -30,6 +30,8 @@ class Download:
         format: Reads those files.
         classes: Names, where the files have none.
         parts: Arguments of its class for each part that is fetched.
+        proof: What lies in the folder when it was fetched, and whose format is `format` though it looks like another
+            too; "" where the format itself recognises the folder.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class Download:
     format: str
     classes: tuple[str, ...] = ()
     parts: tuple[Mapping[str, Any], ...] = ({"train": True}, {"train": False})
+    proof: str = ""
 
 
 IDX_FILES = (
@@ -76,7 +79,25 @@ DOWNLOADS = {
         "oxford-iiit-pet", "images.tar.gz and annotations.tar.gz, unpacked", "oxford_pets",
         parts=({"split": "trainval", "target_types": "segmentation"},),
     ),
+    "voc2012": Download(
+        "VOCSegmentation", "Pascal VOC's masks of 20 kinds of things and of each thing, photographs, 1,464 + 1,449",
+        "VOCdevkit/VOC2012", "what VOCdevkit/VOC2012 holds in VOCtrainval_11-May-2012.tar", "voc_masks",
+        parts=({"year": "2012", "image_set": "trainval"},), proof="SegmentationObject",
+    ),
 }  # fmt: skip
+# Names that someone may try, and what to do instead.
+ELSEWHERE = {
+    "cityscapes": (
+        "Cityscapes is given to registered users alone: register at https://www.cityscapes-dataset.com, download "
+        "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, unpack both into one folder, so that leftImg8bit/ "
+        "and gtFine/ lie side by side in it, and give it as --data FOLDER, or as cityscapes/ in the folder that "
+        "PIXELRY_DATA names"
+    ),
+    "voc": (
+        "Pascal VOC goes by the name of its year: voc2012 has masks and is downloaded; boxes are read from a folder "
+        "with JPEGImages/ and Annotations/, as --data FOLDER"
+    ),
+}
 
 
 def load_dataset(source: Any, *, test: Any = None, format: str | None = None, name: str | None = None) -> Dataset:
@@ -141,15 +162,20 @@ def _named(name: str) -> Dataset:
         return BUILT_IN[name].read()
     home = data_dir()
     if home is not None and (home / name).exists():
-        return replace(_path(home / name, None), name=name, source=name)
+        return replace(_path(home / name, _format_of(name)), name=name, source=name)
     return _downloaded(name)
+
+
+def _format_of(name: str) -> str | None:
+    """Return the format of a data set by name that is not to be recognised by looking."""
+    return DOWNLOADS[name].format if DOWNLOADS[name].proof else None
 
 
 def _downloaded(name: str) -> Dataset:
     entry, root = DOWNLOADS[name], cache_dir() / "data"
     folder = root / entry.folder
     reader = plugins.formats.load(entry.format)
-    if not reader.recognise(folder):
+    if not ((folder / entry.proof).exists() if entry.proof else reader.recognise(folder)):
         _fetch(name, entry, root)
     dataset: Dataset = reader.read(folder)
     return replace(dataset, name=name, source=name, classes=entry.classes or dataset.classes)
@@ -163,9 +189,10 @@ def _fetch(name: str, entry: Download, root: Path) -> None:
         for part in entry.parts:
             getattr(datasets, entry.kind)(root, download=True, **part)
     except Exception as error:  # torchvision raises whatever the network, the disk or the archive made it raise
+        how = f" --format {entry.format}" if entry.proof else ""
         raise DataError(
             f"{name} could not be downloaded ({error}). Without a network: put {entry.files} into a folder and give "
-            f"it as --data FOLDER, or as {name}/ in the folder that PIXELRY_DATA names"
+            f"it as --data FOLDER{how}, or as {name}/ in the folder that PIXELRY_DATA names"
         ) from None
 
 
@@ -175,6 +202,10 @@ def _find(source: str | Path) -> Path:
         return path
     if home is not None and not path.is_absolute() and (home / path).exists():
         return home / path
+    if str(source) in ELSEWHERE:
+        raise DataError(f"there is no file or folder {source}. {ELSEWHERE[str(source)]}")
+    if str(source) in {*BUILT_IN, *DOWNLOADS}:
+        raise DataError(f"there is no file or folder {source}; the data set of that name goes without --format")
     near = did_you_mean(str(source), [*BUILT_IN, *DOWNLOADS])
     raise DataError(f"there is no file, folder or data set called '{source}'{near}")
 

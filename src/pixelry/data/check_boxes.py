@@ -1,10 +1,13 @@
-"""What a check finds in the boxes of detection data: impossible ones, repeated ones, classes and images without any."""
+"""What a check finds in boxes and masks of objects: impossible and repeated ones, classes and images without any."""
 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,9 @@ from torchvision.ops import box_iou
 
 from pixelry.data.dataset import FileImages, Split
 from pixelry.data.findings import MAX_EXAMPLES, Example, Finding, Severity, counted, listed
+from pixelry.data.outlines import Outlines
 from pixelry.data.scan import Scan
+from pixelry.errors import DataError
 from pixelry.pixels.decode import FORMATS, headers_only
 
 # Pixels beyond the edge that rounding explains.
@@ -81,6 +86,7 @@ def box_findings(scan: Scan) -> Iterator[Finding]:
     yield from _some(scan, boxes, solid & np.any(sides < TINY, axis=1), "info", "box-tiny", message)
     yield from _unmarked(scan, boxes)
     yield from _rare(scan, boxes, splits)
+    yield from _broken_masks(scan, splits)
 
 
 def _gathered(scan: Scan, splits: Mapping[str, Split]) -> _Boxes:
@@ -242,6 +248,41 @@ def _rare(scan: Scan, boxes: _Boxes, splits: Iterable[str]) -> Iterator[Finding]
             hint = "too few to learn, add images" if name == "train" else "their scores are a matter of chance"
             message = f"{what} with fewer than {FEW} boxes in split '{name}' ({names}): {hint}"
             yield Finding("warning" if name == "train" else "info", "class-few", message, total=int(few.sum()))
+
+
+def _broken_masks(scan: Scan, splits: Mapping[str, Split]) -> Iterator[Finding]:
+    """Yield the masks of objects that cannot be drawn, or do not fit; outlines are looked at, and not drawn."""
+    found: list[tuple[int, str]] = []
+    for name, split in splits.items():
+        if "masks" not in split.targets:
+            continue
+        positions = scan.range(name)
+        sizes = scan.shapes[positions.start : positions.stop, 1:].tolist()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            faults = pool.map(partial(_mask_faults, split), range(len(split)), sizes)
+            found += [(at, fault) for at, cases in zip(positions, faults, strict=True) for fault in cases]
+    if found:
+        message = (
+            f"{counted(len(found), 'mask')} of objects that cannot be drawn, or do not fit: correct them, or take them "
+            "out; outlines of no good form are left out, all else stops a training"
+        )
+        examples = tuple(Example((scan.named(position),), note) for position, note in found[:MAX_EXAMPLES])
+        yield Finding("error", "mask-broken", message, examples, len(found))
+
+
+def _mask_faults(split: Split, index: int, size: Sequence[int]) -> list[str]:
+    """Return what is wrong with the masks of an image of (height, width); one without a size is reported as such."""
+    masks = split.targets["masks"]
+    if not min(size):
+        return []
+    if isinstance(masks, Outlines):
+        return masks.faults(index)
+    try:
+        shape = tuple(masks[index].shape)
+    except DataError as error:
+        return [str(error)]
+    wanted = (len(split.targets["boxes"][index]), *size)
+    return [] if shape == wanted else [f"masks of shape {shape}; expected {wanted}: boxes, height and width"]
 
 
 def _named(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ BLENDED_SHARE = 0.3
 FEWEST_CHANGES = 20
 # Of the pixels of train: a class below is rarely learnt.
 RARE = 0.001
+# Classes whose shares are said one by one.
+MOST_NAMED = 40
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,20 @@ def _at_file(masks: FileMasks, index: int, position: int, *, known: bool) -> _Lo
     return _Look(position, np.bincount(ids.ravel(), minlength=IGNORE + 1), blended=blended)
 
 
-def _at_array(mask: NDArray[np.uint8], position: int, classes: int, size: tuple[int, int] | None) -> _Look:
+def _at_array(mask: NDArray[Any], position: int, classes: int, size: tuple[int, int] | None) -> _Look:
     if size is not None and mask.shape != size:
         note = f"a mask of {mask.shape} (height, width) on an image of {size}"
         return _Look(position, _none(), "mask-size", note)
-    counts = np.bincount(mask.ravel(), minlength=IGNORE + 1)
-    beyond = np.flatnonzero(counts[classes:IGNORE]) + classes
-    blended = _is_blended(mask.astype(np.int32))
+    if mask.dtype.kind not in "biu":
+        return _Look(position, _none(), "mask-value", f"values of {mask.dtype}; expected whole numbers")
+    mask = mask.astype(np.int64)
+    beyond = mask[((mask < 0) | (mask >= classes)) & (mask != IGNORE)]
+    blended = _is_blended(mask.clip(-1, IGNORE + 1).astype(np.int32))
     if len(beyond):
-        values = ", ".join(map(str, beyond[:5].tolist()))
-        note = f"{int(counts[beyond].sum()):,} pixels of {values}; there are {counted(classes, 'class', 'classes')}"
+        values = ", ".join(map(str, np.unique(beyond)[:5].tolist()))
+        note = f"{len(beyond):,} pixels of {values}; there are {counted(classes, 'class', 'classes')}"
         return _Look(position, _none(), "mask-value", note, blended)
-    return _Look(position, counts, blended=blended)
+    return _Look(position, np.bincount(mask.ravel(), minlength=IGNORE + 1), blended=blended)
 
 
 def _is_blended(values: NDArray[np.int32]) -> bool:
@@ -133,6 +138,8 @@ def _classes(scan: Scan, counts: Mapping[str, NDArray[np.int64]]) -> Iterator[Fi
     total = sum(found.values(), np.zeros(len(names), np.int64))
     if not total.any():
         return
+    for split, count in counts.items():
+        yield from _shares(split, names, count)
     if nowhere := [name for name, count in zip(names, total, strict=True) if not count]:
         classes = counted(len(nowhere), "class", "classes")
         message = f"{classes} without a single pixel ({listed(nowhere)}): add images, or take the name off the list"
@@ -153,3 +160,20 @@ def _classes(scan: Scan, counts: Mapping[str, NDArray[np.int64]]) -> Iterator[Fi
         classes = counted(len(rare), "class", "classes")
         message = f"{classes} with less than {RARE:.1%} of train's pixels ({listed(rare)}): weigh classes by frequency"
         yield Finding("info", "mask-class-rare", message, total=len(rare))
+
+
+def _shares(split: str, names: Sequence[str], counts: NDArray[np.int64]) -> Iterator[Finding]:
+    """Yield the part of a split's pixels that each class has, the largest first; nothing is wrong with it."""
+    found = counts[: len(names)]
+    if not (total := int(found.sum())):
+        return
+    order = np.argsort(-found, kind="stable").tolist()
+    parts = ", ".join(f"'{names[k]}' {_percent(found[k] / total)}" for k in order[:MOST_NAMED])
+    more = order[MOST_NAMED:]
+    rest = f" and {len(more):,} more, {_percent(found[more].sum() / total)} together" if more else ""
+    ignored = f"; {_percent(counts[IGNORE] / counts.sum())} of all pixels are ignored" if counts[IGNORE] else ""
+    yield Finding("info", "mask-class-shares", f"pixels of split '{split}' by class: {parts}{rest}{ignored}")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= RARE or not share else f"less than {RARE:.1%}"

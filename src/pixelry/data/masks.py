@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ VOID_NAMES = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "unknown")
 LOSSY = ("JPEG", "MPO", "WEBP")
 
 Color = tuple[int, int, int]
+# Red, green and blue alike, as one number: times 0 to 255.
+GREY = 0x010101
+NO_COLOR = -1
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,16 @@ class RawMask:
         values: (H, W) int32: grey values, indices into a palette, or colours as red * 65536 + green * 256 + blue.
         colored: Whether they are colours.
         format: "PNG", "JPEG", ...
+        colors: (256,) int32, the colour behind each grey value or index, `NO_COLOR` where a palette ends before; None
+            for masks in colour, and for values beyond a byte.
+        palette: Whether the values are indices into a palette.
     """
 
     values: NDArray[np.int32]
     colored: bool
     format: str
+    colors: NDArray[np.int32] | None = None
+    palette: bool = False
 
     @property
     def is_grey(self) -> bool:
@@ -56,18 +64,19 @@ class RawMask:
 class ValueTable:
     """Which class a pixel of a mask belongs to, by its value or its colour.
 
-    A file with a palette counts as one of values: its indices are the classes, whatever their colours.
-
     Attributes:
         values: Class by grey value or index of a palette; `IGNORE` for none.
         colors: Class by (red, green, blue) of a file in colour; {} refuses such files, unless red, green and blue are
             equal everywhere: grey values, saved in colour.
         source: Where the table is from, for messages.
+        by_color: Grey values and palettes count by the colours behind them, not by `values`; the value 255 is
+            `IGNORE` where its colour is no class. Values beyond a byte have no colour, and count by `values`.
     """
 
     values: Mapping[int, int] = field(default_factory=dict)
     colors: Mapping[Color, int] = field(default_factory=dict)
     source: str = ""
+    by_color: bool = False
 
     @cached_property
     def _values(self) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
@@ -90,6 +99,9 @@ class ValueTable:
         values, colored = raw.values, raw.colored
         if colored and not self.colors and raw.is_grey:
             values, colored = values & 255, False
+        spared = None
+        if self.by_color and raw.colors is not None:
+            values, colored, spared = raw.colors[raw.values], True, raw.values == IGNORE
         keys, labels = self._colors if colored else self._values
         if not len(keys):
             raise DataError(
@@ -99,7 +111,10 @@ class ValueTable:
                 else f"{name} holds grey values, and no value stands for a class"
             )
         place = np.searchsorted(keys, values).clip(max=len(keys) - 1)
-        wrong = keys[place] != values
+        wrong, ids = keys[place] != values, labels[place]
+        if spared is not None:
+            ids[wrong & spared] = IGNORE
+            wrong &= ~spared
         if wrong.any():
             row, column = (int(n) for n in np.argwhere(wrong)[0])
             what = _said(int(values[row, column]), colored)
@@ -107,7 +122,7 @@ class ValueTable:
                 f"{name} has {what} at row {row}, column {column} ({int(wrong.sum()):,} such pixels), which is no "
                 f"class{f' of {self.source}' if self.source else ''}; {self._known(raw.format, colored)}"
             )
-        return labels[place]
+        return ids
 
     def _known(self, form: str, colored: bool) -> str:
         if form in LOSSY:
@@ -148,11 +163,13 @@ class FileMasks:
         table: What their values mean.
         images: The images that they belong to, in the same order: a mask of another size is an error, and one of an
             image that EXIF turns is turned with it. () checks nothing.
+        filed: As in `as_image`.
     """
 
     files: Sequence[Path]
     table: ValueTable
     images: Sequence[Path | bytes] = ()
+    filed: bool = False
 
     def __len__(self) -> int:
         return len(self.files)
@@ -166,17 +183,18 @@ class FileMasks:
         file = self.files[index]
         ids = self.table.ids(read_raw(file), str(file))
         if self.images:
-            ids = as_image(ids, self.images[index], str(file))
+            ids = as_image(ids, self.images[index], str(file), filed=self.filed)
         return torch.from_numpy(np.ascontiguousarray(ids))
 
     def take(self, positions: Sequence[int]) -> FileMasks:
         """Return the masks at some positions; nothing is read."""
         images = [self.images[i] for i in positions] if self.images else ()
-        return FileMasks([self.files[i] for i in positions], self.table, images)
+        return replace(self, files=[self.files[i] for i in positions], images=images)
 
     def digest(self, index: int) -> bytes:
-        """Return a hash of a file, as `FileImages.digest`, and of the table."""
+        """Return a hash of a file, as `FileImages.digest`, of the table, and of how masks lie."""
         table = repr((sorted(self.table.values.items()), sorted(self.table.colors.items())))
+        table += " by colour" * self.table.by_color + " as filed" * self.filed
         return hashlib.blake2b(file_digest(self.files[index]) + table.encode(), digest_size=16).digest()
 
 
@@ -188,11 +206,13 @@ class InstanceFiles:
         files: One for each image; each object has a value or a colour of its own.
         values: By image, that of each object, as in `RawMask`.
         images: As in `FileMasks`.
+        filed: As in `as_image`.
     """
 
     files: Sequence[Path]
     values: Sequence[Sequence[int]]
     images: Sequence[Path | bytes] = ()
+    filed: bool = False
 
     def __len__(self) -> int:
         return len(self.files)
@@ -206,18 +226,28 @@ class InstanceFiles:
         raw = read_raw(self.files[index]).values
         masks = raw == np.array(self.values[index], np.int32)[:, None, None]
         if self.images:
-            masks = as_image(masks, self.images[index], str(self.files[index]))
+            masks = as_image(masks, self.images[index], str(self.files[index]), filed=self.filed)
         return torch.from_numpy(np.ascontiguousarray(masks))
 
     def take(self, positions: Sequence[int]) -> InstanceFiles:
         """Return the masks at some positions; nothing is read."""
         images = [self.images[i] for i in positions] if self.images else ()
-        return InstanceFiles([self.files[i] for i in positions], [self.values[i] for i in positions], images)
+        files, values = [self.files[i] for i in positions], [self.values[i] for i in positions]
+        return replace(self, files=files, values=values, images=images)
 
     def digest(self, index: int) -> bytes:
-        """Return a hash of a file, as `FileImages.digest`, and of the objects' values."""
-        content = file_digest(self.files[index]) + repr(list(self.values[index])).encode()
-        return hashlib.blake2b(content, digest_size=16).digest()
+        """Return a hash of a file, as `FileImages.digest`, of the objects' values, and of how masks lie."""
+        values = repr(list(self.values[index])) + " as filed" * self.filed
+        return hashlib.blake2b(file_digest(self.files[index]) + values.encode(), digest_size=16).digest()
+
+
+def is_colored(path: Path) -> bool:
+    """Return whether a mask is in colour, by its header alone; False where that cannot be read."""
+    try:
+        with headers_only(), PILImage.open(path, formats=FORMATS) as picture:
+            return picture.mode in ("RGB", "RGBA")
+    except Exception:  # decoders raise almost anything on damaged input; reading the mask says what is wrong
+        return False
 
 
 def read_raw(path: Path) -> RawMask:
@@ -248,18 +278,25 @@ def read_raw(path: Path) -> RawMask:
     if pixels.dtype.kind == "f":
         raise DataError(f"{path} holds fractions; expected class numbers, or colours")
     if pixels.ndim == 2:
-        return RawMask(pixels.astype(np.int32) // _scaled(data, mode), False, form)
+        step = _scaled(data, mode)
+        palette = picture.getpalette("RGB") if mode in ("P", "PA") else None
+        colors = _colors(mode, step, palette)
+        return RawMask(pixels.astype(np.int32) // step, False, form, colors, palette is not None)
     values = pixels.astype(np.int32)
     return RawMask(values[..., 0] << 16 | values[..., 1] << 8 | values[..., 2], True, form)
 
 
-def as_image(mask: NDArray[Any], image: Path | bytes, name: str) -> NDArray[Any]:
+def as_image(mask: NDArray[Any], image: Path | bytes, name: str, *, filed: bool = False) -> NDArray[Any]:
     """Return a mask the way up of its image, whose pixels EXIF may turn.
+
+    A mask of the image's height and width the other way round lies as the pixels in the image's file do, and is turned.
 
     Args:
         mask: (H, W) or (n, H, W) as it lies in the file.
         image: The image that it belongs to.
         name: Of the mask, for messages.
+        filed: Where sizes do not tell, of images that EXIF mirrors, turns upside down, or turns as a square: the mask
+            lies as the pixels in the image's file do. Else it fits the upright picture.
 
     Raises:
         DataError: It has another size.
@@ -270,9 +307,10 @@ def as_image(mask: NDArray[Any], image: Path | bytes, name: str) -> NDArray[Any]
         raise DataError(f"{name}: its image cannot be read: {error}") from None
     size, wanted = mask.shape[-2:], (header.height, header.width)
     if size == wanted:
-        return mask
+        how = read_orientation(image) if filed else 1
+        return turned(mask, how) if how < 5 or size[0] == size[1] else mask
     how = read_orientation(image) if size == wanted[::-1] else 1
-    if how < 5:
+    if not 5 <= how <= 8:
         called = "its image" if isinstance(image, bytes) else f"its image {image}"
         raise DataError(
             f"{name} has {size[1]} x {size[0]} pixels (width x height), but {called} has {wanted[1]} x {wanted[0]}: "
@@ -282,11 +320,14 @@ def as_image(mask: NDArray[Any], image: Path | bytes, name: str) -> NDArray[Any]
 
 
 def turned(mask: NDArray[Any], how: int) -> NDArray[Any]:
-    """Return masks (..., H, W) turned as an EXIF orientation, 5 to 8, says."""
+    """Return masks (..., H, W) turned or mirrored as an EXIF orientation, 1 to 8, says; other values leave them."""
     if how in (5, 7):
         flat = mask.swapaxes(-1, -2)
         return flat if how == 5 else flat[..., ::-1, ::-1]
-    return np.rot90(mask, -1 if how == 6 else 1, axes=(-2, -1))
+    if how in (6, 8):
+        return np.rot90(mask, -1 if how == 6 else 1, axes=(-2, -1))
+    mask = mask[..., ::-1] if how in (2, 3) else mask
+    return mask[..., ::-1, :] if how in (3, 4) else mask
 
 
 def pack_color(color: Color) -> int:
@@ -295,6 +336,8 @@ def pack_color(color: Color) -> int:
 
 
 def _said(value: int, colored: bool) -> str:
+    if colored and value == NO_COLOR:
+        return "an index that its palette has no colour for"
     return f"the colour ({value >> 16}, {value >> 8 & 255}, {value & 255})" if colored else f"the value {value}"
 
 
@@ -307,3 +350,17 @@ def _scaled(data: bytes, mode: str) -> int:
     """Return by what Pillow multiplies grey values: it stretches PNG of 2 and 4 bits to 0..255."""
     depth, kind = (data[24], data[25]) if data[1:4] == b"PNG" and len(data) > 25 else (8, 0)
     return 255 // (2**depth - 1) if mode == "L" and kind == 0 and depth in (2, 4) else 1
+
+
+def _colors(mode: str, step: int, palette: Sequence[int] | None) -> NDArray[np.int32] | None:
+    """Return the colours behind grey values, which Pillow multiplies by `step`, or behind the indices of a palette."""
+    if palette is not None:
+        known = np.array(palette, np.int32).reshape(-1, 3)[:256]
+        packed = known[:, 0] << 16 | known[:, 1] << 8 | known[:, 2]
+        if len(packed) > IGNORE and packed[IGNORE] in packed[:IGNORE]:
+            packed = packed[:IGNORE]  # what fills a palette up is no colour that anyone gave to 255
+        return np.concatenate([packed, np.full(256 - len(packed), NO_COLOR, np.int32)])
+    if mode not in ("1", "L", "LA"):
+        return None
+    light = 255 if mode == "1" else step
+    return (np.arange(256, dtype=np.int32) * light).clip(max=255) * GREY

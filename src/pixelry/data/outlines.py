@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
+from pixelry.data.dataset import Split
 from pixelry.data.masks import as_image
 from pixelry.errors import DataError, ImageError
 from pixelry.pixels import read_header
 
 # Numbers of a polygon: three corners.
 SHORTEST = 6
+# How a note begins that says why a split has no masks.
+NO_MASKS = "no masks are read"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Outlines:
         segments: By image, the outline of each object: a list of polygons [x, y, x, y, ...] in pixels, or
             {"size": [height, width], "counts": run lengths down the columns, or the same compressed as text}.
         ids: By image, the id of each annotation, for messages.
+        left_out: By image, which objects have an outline of no good form: their masks are empty. () for none at all.
     """
 
     file: Path
@@ -41,6 +46,7 @@ class Outlines:
     sizes: Sequence[tuple[int, int] | None]
     segments: Sequence[Sequence[Any]]
     ids: Sequence[Sequence[Any]]
+    left_out: Sequence[Sequence[int]] = ()
 
     def __len__(self) -> int:
         return len(self.segments)
@@ -55,14 +61,39 @@ class Outlines:
         height, width = self.sizes[index] or _size(image)
         masks = np.zeros((len(self.segments[index]), height, width), np.bool_)
         for k, (segment, key) in enumerate(zip(self.segments[index], self.ids[index], strict=True)):
-            masks[k] = _drawn(segment, height, width, f"{self.file}, annotation id {key!r}")
+            if k not in self.without(index):
+                masks[k] = _drawn(segment, height, width, f"{self.file}, annotation id {key!r}")
         return torch.from_numpy(np.ascontiguousarray(as_image(masks, image, str(self.file))))
 
     def take(self, positions: Sequence[int]) -> Outlines:
         """Return the outlines at some positions; nothing is drawn."""
         images, sizes = [self.images[i] for i in positions], [self.sizes[i] for i in positions]
         segments, ids = [self.segments[i] for i in positions], [self.ids[i] for i in positions]
-        return Outlines(self.file, images, sizes, segments, ids)
+        left_out = [self.left_out[i] for i in positions] if self.left_out else ()
+        return Outlines(self.file, images, sizes, segments, ids, left_out)
+
+    def without(self, index: int) -> Sequence[int]:
+        """Return which objects of an image are left out."""
+        return self.left_out[index] if self.left_out else ()
+
+    def faults(self, index: int) -> list[str]:
+        """Return what is wrong with the outlines of an image, file and annotation named; nothing is drawn.
+
+        Raises:
+            DataError: The file does not state the image's size, and the image cannot be read.
+        """
+        found = []
+        height, width = self.sizes[index] or _size(self.images[index])
+        for segment, key in zip(self.segments[index], self.ids[index], strict=True):
+            where = f"{self.file}, annotation id {key!r}"
+            if fault := outline_fault(segment):
+                found.append(f"{where} has {fault}")
+            elif isinstance(segment, dict):
+                try:
+                    _runs(segment, height, width, where)
+                except DataError as error:
+                    found.append(str(error))
+        return found
 
     def digest(self, index: int) -> bytes:
         """Return a hash of an image's outlines."""
@@ -86,6 +117,40 @@ def outline_fault(segment: Any) -> str | None:
         if not all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < 1e9 for v in polygon):
             return f"the polygon {polygon!r:.40}; expected finite numbers"
     return None
+
+
+def with_crowds(split: Split) -> Split:
+    """Return a split whose objects that `Outlines` leave out are crowds over their boxes: neither learnt nor judged.
+
+    Args:
+        split: With "masks", "boxes" and "crowd"; one without objects that are left out comes back as it is.
+    """
+    outlines = split.targets["masks"]
+    if not isinstance(outlines, Outlines) or not any(outlines.left_out):
+        return split
+    crowd = [torch.as_tensor(row).clone() for row in split.targets["crowd"]]
+    for index, row in enumerate(crowd):
+        for k in outlines.without(index):
+            row[k] = True
+    return replace(split, targets={**split.targets, "crowd": crowd, "masks": _Boxed(outlines, split.targets["boxes"])})
+
+
+@dataclass(frozen=True)
+class _Boxed:
+    """Outlines, and the boxes of the objects that they leave out as masks."""
+
+    outlines: Outlines
+    boxes: Sequence[Tensor]
+
+    def __len__(self) -> int:
+        return len(self.outlines)
+
+    def __getitem__(self, index: int) -> Tensor:
+        masks = self.outlines[index]
+        for k in self.outlines.without(index):
+            left, top, right, bottom = self.boxes[index][k].clamp_min(0).tolist()
+            masks[k, math.floor(top) : math.ceil(bottom), math.floor(left) : math.ceil(right)] = True
+        return masks
 
 
 def encode_masks(masks: Tensor) -> list[dict[str, Any]]:
@@ -115,16 +180,21 @@ def _drawn(segment: Any, height: int, width: int, where: str) -> NDArray[np.bool
     if isinstance(segment, list):
         drawn = coco_mask.merge(coco_mask.frPyObjects(segment, height, width))
         return _filled(_unpacked(drawn["counts"].decode("ascii"), where), height, width)
+    return _filled(_runs(segment, height, width, where), height, width)
+
+
+def _runs(segment: dict[str, Any], height: int, width: int, where: str) -> list[int]:
+    """Return run lengths as numbers, which fill the image."""
     if segment["size"] != [height, width]:
         raise DataError(
             f"{where} has run lengths for {segment['size'][1]} x {segment['size'][0]} pixels (width x height); its "
             f"image has {width} x {height}"
         )
     counts = segment["counts"]
-    runs = _unpacked(counts, where) if isinstance(counts, str) else counts
+    runs: list[int] = _unpacked(counts, where) if isinstance(counts, str) else counts
     if sum(runs) != height * width or min(runs) < 0:
         raise DataError(f"{where} has run lengths of {sum(runs):,} pixels in all; expected {height * width:,}")
-    return _filled(runs, height, width)
+    return runs
 
 
 def _filled(runs: list[int], height: int, width: int) -> NDArray[np.bool_]:

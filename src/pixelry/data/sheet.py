@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from pixelry.data.dataset import Dataset, Split
-from pixelry.draw import INK, class_colors, draw_boxes, draw_mask
+from pixelry.draw import INK, class_colors, draw_boxes, draw_mask, draw_objects
 from pixelry.errors import DataError, UsageError
 from pixelry.pixels import contact_sheet
 
@@ -31,7 +32,8 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
     Of more than 20 classes, 20 are drawn by lot. A class without images has an empty row. Of data without labels
     `per_class` rows of any pictures are drawn. Of detection data a row has pictures that contain the class, larger,
     with their boxes; those of the class carry its name. Masks lie over the pictures in the colours of their classes,
-    which stand below them.
+    which stand below them; without such masks those of objects, each in a colour of its own. Where the masks of a
+    picture's objects cannot be drawn, its boxes stand alone, and `check_dataset` says why.
 
     Args:
         dataset: The data.
@@ -107,6 +109,8 @@ def _picture(dataset: Dataset, part: Split, index: int, label: int | None = None
         if ids.shape != picture.shape[:2]:
             raise DataError(f"the mask of {part.name(index)} has shape {ids.shape}, the image {picture.shape[:2]}")
         picture = draw_mask(picture, ids, dataset.mask_classes)
+    elif "masks" in part.targets:
+        picture = _with_objects(picture, part.targets["masks"], index)
     if "boxes" not in part.targets:
         return picture
     page = PILImage.fromarray(picture)
@@ -124,6 +128,16 @@ def _picture(dataset: Dataset, part: Split, index: int, label: int | None = None
     named = labels == label
     large = draw_boxes(large, xyxy[~named], labels[~named])
     return draw_boxes(large, xyxy[named], labels[named], [dataset.classes[label]] * int(named.sum()))
+
+
+def _with_objects(picture: Picture, masks: Any, index: int) -> Picture:
+    """Return a picture under the masks of its objects, or as it is where they cannot be drawn or do not fit."""
+    # A sheet is for looking at faulty data too.
+    try:
+        objects = np.asarray(masks[index])
+    except DataError:
+        return picture
+    return draw_objects(picture, objects) if objects.shape[1:] == picture.shape[:2] else picture
 
 
 def as_picture(pixels: Tensor) -> Picture:

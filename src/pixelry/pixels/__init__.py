@@ -22,6 +22,7 @@ from pixelry.pixels.io import (
     read_image,
     write_image,
 )
+from pixelry.pixels.metadata import Metadata, read_metadata
 from pixelry.pixels.noise import gaussian_noise, noise, poisson_noise, salt_pepper_noise
 from pixelry.pixels.operations import OPERATIONS, check_options, convert
 from pixelry.pixels.plot import contact_sheet, histogram, show_collection, side_by_side
@@ -36,6 +37,7 @@ __all__ = [
     "ImageCollection",
     "ImageInfo",
     "InfoResult",
+    "Metadata",
     "as_float",
     "as_int",
     "as_ubyte",
@@ -60,6 +62,7 @@ __all__ = [
     "psnr",
     "read_header",
     "read_image",
+    "read_metadata",
     "rescale",
     "resize",
     "salt_pepper_noise",

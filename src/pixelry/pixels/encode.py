@@ -11,6 +11,7 @@ from PIL import Image as PILImage
 
 from pixelry.errors import ImageError, UsageError
 from pixelry.pixels.dtype import Image, as_ubyte, check_image
+from pixelry.pixels.metadata import Metadata
 from pixelry.pixels.png16 import write_png16
 
 FORMATS = {
@@ -24,6 +25,8 @@ FORMATS = {
     ".webp": "WEBP",
 }
 WITH_ALPHA = ("PNG", "TIFF", "WEBP")
+SOFTWARE = 305
+WITH_METADATA = ("PNG", "JPEG", "WEBP")
 
 
 def format_of(path: Path) -> str:
@@ -42,8 +45,8 @@ def format_of(path: Path) -> str:
         raise UsageError(f"{path} has the suffix '{path.suffix}'; expected one of {', '.join(FORMATS)}") from None
 
 
-def encode_image(image: Image, *, format: str, quality: int = 95) -> bytes:
-    """Return an image encoded in a format, with `write_image`'s rules for dtypes and alpha.
+def encode_image(image: Image, *, format: str, quality: int = 95, metadata: Metadata | None = None) -> bytes:
+    """Return an image encoded in a format, with `write_image`'s rules for dtypes, alpha and metadata.
 
     Raises:
         ImageError: Not an image, or values that the format cannot hold.
@@ -57,12 +60,15 @@ def encode_image(image: Image, *, format: str, quality: int = 95) -> bytes:
         raise UsageError(f"quality is {quality}; expected 1 to 100")
     pixels = _storable(image, format)
     buffer = io.BytesIO()
+    told = metadata or Metadata()
     if format == "TIFF":
-        _save_tiff(buffer, pixels)
+        _save_tiff(buffer, pixels, told)
     elif pixels.dtype == np.uint16:
-        return write_png16(pixels)
+        return write_png16(pixels, exif=told.exif, profile=told.profile)
     else:
-        options = {"quality": quality} if format in ("JPEG", "WEBP") else {}
+        options: dict[str, Any] = {"quality": quality} if format in ("JPEG", "WEBP") else {}
+        if format in WITH_METADATA:
+            options |= {name: value for name, value in (("exif", told.exif), ("icc_profile", told.profile)) if value}
         PILImage.fromarray(pixels).save(buffer, format=format, **options)
     return buffer.getvalue()
 
@@ -86,7 +92,7 @@ def _storable(image: Image, form: str) -> Image:
     return as_ubyte(image)
 
 
-def _save_tiff(buffer: IO[bytes], pixels: Image) -> None:
+def _save_tiff(buffer: IO[bytes], pixels: Image, told: Metadata) -> None:
     import tifffile
 
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -94,4 +100,11 @@ def _save_tiff(buffer: IO[bytes], pixels: Image) -> None:
     photometric = "rgb" if channels >= 3 else "minisblack"
     if channels > 1:
         options["planarconfig"] = "contig"
+    texts = {tag: text for tag, text in told.texts if text.isascii()}
+    options["software"] = texts.pop(SOFTWARE, False)  # False: not that of tifffile either
+    tags = [(tag, "s", 0, text, True) for tag, text in texts.items()]
+    if told.profile:
+        options["iccprofile"] = told.profile
+    if tags:
+        options["extratags"] = tags
     tifffile.imwrite(buffer, pixels, photometric=photometric, compression="zlib", metadata=None, **options)

@@ -15,6 +15,7 @@ from pixelry.errors import ExistsError, ImageError, UsageError, did_you_mean, un
 from pixelry.pixels.decode import Decoded, decode
 from pixelry.pixels.dtype import Image
 from pixelry.pixels.encode import FORMATS, encode_image, format_of
+from pixelry.pixels.metadata import Metadata
 
 Source = str | Path | bytes | IO[bytes]
 Mode = Literal["grey", "rgb"]
@@ -162,7 +163,14 @@ def _nearest(path: Path) -> str:
     return ""
 
 
-def write_image(path: str | Path, image: Image, *, overwrite: bool = False, quality: int = 95) -> Path:
+def write_image(
+    path: str | Path,
+    image: Image,
+    *,
+    overwrite: bool = False,
+    quality: int = 95,
+    metadata: Metadata | None = None,
+) -> Path:
     """Write an image; its format follows from the suffix. Folders on the way are made.
 
     TIFF keeps every dtype (bool becomes 0 and 255), PNG uint8 and uint16; JPEG, WebP, BMP and GIF hold uint8.
@@ -175,6 +183,8 @@ def write_image(path: str | Path, image: Image, *, overwrite: bool = False, qual
         image: (H, W) or (H, W, C); C 2 and 4 have alpha, which PNG, TIFF and WebP keep.
         overwrite: Replace a file that exists.
         quality: Of JPEG and WebP, 1 to 100.
+        metadata: EXIF and a colour profile, such as `read_metadata` has of another file. PNG, JPEG and WebP hold both,
+            TIFF the profile and what EXIF says in plain text, BMP and GIF nothing.
 
     Returns:
         The path.
@@ -197,7 +207,7 @@ def write_image(path: str | Path, image: Image, *, overwrite: bool = False, qual
     if not overwrite and path.exists():
         raise ExistsError(f"{path} exists; choose another name, or overwrite it with overwrite=True (--overwrite)")
     try:
-        data = encode_image(image, format=form, quality=quality)
+        data = encode_image(image, format=form, quality=quality, metadata=metadata)
     except ImageError as error:
         raise ImageError(f"{path} cannot be written: {error}") from None
     _replace(path, data)

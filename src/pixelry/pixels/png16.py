@@ -47,8 +47,14 @@ def _decode(data: bytes, raw_mode: str) -> NDArray[np.uint8]:
         return np.array(picture)
 
 
-def write_png16(image: NDArray[np.uint16]) -> bytes:
-    """Encode (H, W) or (H, W, C) uint16 as PNG without loss."""
+def write_png16(image: NDArray[np.uint16], *, exif: bytes = b"", profile: bytes = b"") -> bytes:
+    """Encode (H, W) or (H, W, C) uint16 as PNG without loss.
+
+    Args:
+        image: The pixels.
+        exif: A block of EXIF, as JPEG has it, to stand beside them.
+        profile: An ICC colour profile.
+    """
     height, width = image.shape[:2]
     channels = 1 if image.ndim == 2 else image.shape[2]
     rows = np.ascontiguousarray(image, dtype=">u2").reshape(height, -1).view(np.uint8)
@@ -59,7 +65,10 @@ def write_png16(image: NDArray[np.uint16]) -> bytes:
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 16, COLOR_TYPES[channels], 0, 0, 0)
     body = zlib.compress(filtered.tobytes(), 6)
-    return SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    beside = chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)) if profile else b""
+    # PNG leaves out the mark with which JPEG begins the block.
+    beside += chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")) if exif else b""
+    return SIGNATURE + chunk(b"IHDR", header) + beside + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

@@ -21,7 +21,7 @@ PAGE = "index.html"
 # Left in the folder, so that a later tour may write it anew and never a folder that is someone's own.
 MARK = ".pixelry-tour"
 LEAD = (
-    "From pixels over logistic regression to deep networks, on data that ships with Pixelry: every picture and "
+    "From pixels through logistic regression to deep networks, on data that ships with Pixelry: every picture and "
     "every figure on this page was made on this machine, just now, by the commands that stand above it."
 )
 

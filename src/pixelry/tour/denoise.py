@@ -1,6 +1,8 @@
-"""A stop of the tour: noisy digits and a noisy photograph, restored by logistic regression."""
+"""A stop of the tour: a noisy photograph and noisy digits, restored by regressions and by networks."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,26 +22,30 @@ from pixelry.types import Restored
 SIGMA = 25
 DIGITS_SIGMA = 40
 SHOWN = 10
+RUNGS = ("nlm", "logistic", "unet")
 TEXT = (
-    "The same logistic regression, now one for each pixel: its intensity, between 0 and 1, is the target, the noisy "
-    "window around it the input. The ladder's rungs differ in what they see of the window: its pixels; how much of its "
-    "variation is noise; and the direction of its edges, each with weights of its own."
+    "The ladder begins with a classical method, which averages pixels whose surroundings look alike and has nothing to "
+    "learn. Then comes logistic regression, now one for each pixel: its intensity, between 0 and 1, is the target, the "
+    "noisy window around it the input. The last rung is a small U-Net, which sees the picture on three scales and says "
+    "what of it is noise."
 )
 
 
 def visit(stop: Stop) -> list[Section]:
     """Climb the ladder on photographs, restore one that was not trained on, then digits."""
-    minutes = stop.seconds / 120  # a regression learns in half of the time that a network takes
-    comparison = api.compare("denoise", photos(), channels=1, minutes=minutes, out=stop.out / "denoise", seed=stop.seed)
+    minutes = stop.seconds / 60
+    comparison = api.compare(
+        "denoise", photos(), networks=RUNGS, channels=1, minutes=minutes, out=stop.out / "denoise", seed=stop.seed
+    )
     best = load_model(comparison.rungs[0].folder)
     digits = api.train(
-        "denoise", "digits", settings={"sigma": DIGITS_SIGMA}, minutes=minutes, out=stop.out / "denoise-digits",
-        seed=stop.seed,
+        "denoise", "digits", network="logistic", settings={"sigma": DIGITS_SIGMA}, minutes=minutes / 2,
+        out=stop.out / "denoise-digits", seed=stop.seed,
     )  # fmt: skip
     code = (
-        f"pixelry compare denoise --data photos --channels 1 --minutes {minutes:g}\n"
-        "pixelry predict tour/denoise/logistic-features-buckets tour/noisy.png --out restored/\n"
-        f"pixelry train denoise --data digits --set sigma={DIGITS_SIGMA}"
+        f"pixelry compare denoise --data photos --channels 1 --networks {','.join(RUNGS)} --minutes {minutes:g}\n"
+        f"pixelry predict tour/denoise/{Path(comparison.rungs[0].folder).name} tour/noisy.png --out restored/\n"
+        f"pixelry train denoise --data digits --network logistic --set sigma={DIGITS_SIGMA}"
     )
     (section,) = comparison.sections()
     pictures = (_photo(best, stop), _digits(digits, stop), *section.pictures)

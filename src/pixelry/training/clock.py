@@ -63,18 +63,24 @@ class Clock:
         return min(1.0, self.elapsed / self.seconds)
 
 
+POLY = 0.9
+
+
 def rate_factor(recipe: Recipe, progress: float) -> float:
     """Return the learning rate at a point of the run as a part of the peak, in [0, 1].
 
     Linear warm-up from a tenth, then the recipe's shape: cosine (Loshchilov and Hutter 2017, equation 5, one
-    cycle to zero), linear to zero, or constant.
+    cycle to zero), linear to zero, that to the power of 0.9 (poly; Chen et al. 2017, DeepLab v3), or constant.
     """
     if progress < recipe.warmup:
         return 0.1 + 0.9 * progress / recipe.warmup
     if recipe.schedule == "constant":
         return 1.0
     rest = (progress - recipe.warmup) / (1 - recipe.warmup)
-    return 1 - rest if recipe.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * rest))
+    if recipe.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * rest))
+    left = max(0.0, 1 - rest)
+    return left if recipe.schedule == "linear" else left**POLY
 
 
 def average_decay(recipe: Recipe, step: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,8 @@ def run_network(network: nn.Module, task: Task, batch: Batch, *, memory_format: 
         batch: "image" (B, C, H, W), uint8 or float in [0, 1], and what else the task needs.
         memory_format: Of the network's weights.
     """
-    device = next(network.parameters()).device
+    # A method without weights is where the pictures are.
+    device = next((tensor.device for tensor in chain(network.parameters(), network.buffers())), batch["image"].device)
     here = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
     pixels = to_float(here["image"]).contiguous(memory_format=memory_format)
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):

@@ -155,7 +155,8 @@ def fit(
     trainer = _make_trainer(config, callbacks, folder, strategy=strategy_for(config.engine, task))
     stop = _Stop(trainer)
     with GracefulInterrupt(stop, console.print if console else lambda text: None) as guard:
-        if clock.progress(module.step) < 1:
+        # A classical method has nothing to learn.
+        if clock.progress(module.step) < 1 and any(True for _ in network.parameters()):
             # The loader is made once Lightning knows which process this is: each takes its share of a batch.
             module.train_dataloader = lambda: make_loader(  # type: ignore[method-assign]
                 train,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pixelry.data.dataset import Dataset
 from pixelry.data.findings import counted, listed
-from pixelry.data.formats._masks import LOOKS, Meaning, Pair, mask_dataset
+from pixelry.data.formats._mask_values import LOOKS, Meaning
+from pixelry.data.formats._masks import Pair, mask_dataset
 from pixelry.data.masks import IGNORE, ValueTable, number_table, read_raw
 from pixelry.errors import DataError
 from pixelry.pixels import image_files
@@ -75,7 +76,8 @@ def _by_id() -> Meaning:
 
 
 def _by_train_id() -> Meaning:
-    return Meaning(number_table(len(CLASSES), source="Cityscapes' labelTrainIds")[0], tuple(CLASSES.values()))
+    note = f"{IGNORE} in labelTrainIds is no class: its pixels are ignored"
+    return Meaning(number_table(len(CLASSES), source="Cityscapes' labelTrainIds")[0], tuple(CLASSES.values()), (note,))
 
 
 def _is_dummy(pairs: list[Pair], table: ValueTable) -> bool:

@@ -24,7 +24,7 @@ from pixelry.data.formats._boxes import (
     turned_note,
 )
 from pixelry.data.formats._shared import split_of, split_roots
-from pixelry.data.outlines import Outlines, outline_fault
+from pixelry.data.outlines import NO_MASKS, Outlines, outline_fault
 from pixelry.errors import DataError
 
 LOOKS_FOR = (
@@ -67,7 +67,8 @@ def read(path: Path) -> Dataset:
 
     A single file is the training split. Images without annotations have no objects. Each split's `origin` keeps the
     file's ids of images and categories, and the areas of the objects. Where all objects of a split have an outline, it
-    has their masks too, drawn on access; else a note says why not.
+    has their masks too, drawn on access; else a note says why not. A note counts outlines of no good form: their
+    objects have boxes, and empty masks.
 
     Raises:
         DataError: A file is no JSON, or cut short; an id refers to nothing; a box is not four numbers; an image is
@@ -164,23 +165,25 @@ def _read_file(file: Path) -> _Part:
 def _masks(
     file: Path, pictures: Mapping[int | str, Picture], sizes: Mapping[int | str, tuple[int, int] | None]
 ) -> tuple[Outlines | None, list[str]]:
-    """Return the outlines of a file if all objects have a good one, and what to say where they do not."""
+    """Return the outlines of a file if all objects have one, and what to say where they are none, or not good."""
     given = [pair for picture in pictures.values() for pair in picture.outlines]
     without = [key for outline, key in given if not outline]
     if len(without) == len(given):
         return None, []
-    faults = ((key, fault) for outline, key in given if outline and (fault := outline_fault(outline)))
-    if (bad := next(faults, None)) is not None:
-        return None, [f"no masks are read: annotation id {bad[0]!r} has {bad[1]}"]
+    objects = counted(len(given), "object")
     if without:
-        share = f"{len(without):,} of {counted(len(given), 'object')}"
-        return None, [
-            f"no masks are read: {share} without an outline (segmentation), such as annotation id {without[0]!r}"
-        ]
+        share = f"{len(without):,} of {objects} without an outline (segmentation)"
+        return None, [f"{NO_MASKS}: {share}, such as annotation id {without[0]!r}"]
+    bad = [(key, fault) for outline, key in given if (fault := outline_fault(outline))]
+    said = f"such as annotation id {bad[0][0]!r} with {bad[0][1]}" if bad else ""
+    if len(bad) == len(given):
+        return None, [f"{NO_MASKS}: {objects} with outlines of no good form, {said}"]
+    notes = [f"masks of {len(bad):,} of {objects} left out, neither learnt nor judged, {said}"] if bad else []
     stated = [(size[1], size[0]) if (size := sizes[key]) else None for key in pictures]
     pairs = [picture.outlines for picture in pictures.values()]
     segments, ids = ([[pair[k] for pair in found] for found in pairs] for k in (0, 1))
-    return Outlines(file, [picture.path for picture in pictures.values()], stated, segments, ids), []
+    left_out = [[k for k, (outline, _) in enumerate(found) if outline_fault(outline)] for found in pairs] if bad else ()
+    return Outlines(file, [picture.path for picture in pictures.values()], stated, segments, ids, left_out), notes
 
 
 def _load(file: Path) -> Record:

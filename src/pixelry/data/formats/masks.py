@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pixelry.data.dataset import Dataset
 from pixelry.data.findings import counted
-from pixelry.data.formats._masks import Pair, find_legend, mask_dataset, matched, understand
+from pixelry.data.formats._mask_values import find_legend, understand
+from pixelry.data.formats._masks import Pair, mask_dataset, matched
 from pixelry.data.formats._shared import split_of, split_roots, subfolders
 from pixelry.errors import DataError
 from pixelry.pixels import SUFFIXES, image_files
@@ -45,20 +46,25 @@ class _Place:
 
 
 def recognise(path: Path) -> bool:
-    """Return whether there are two such folders with pictures in them."""
+    """Return whether there are two such folders with pictures in them, or empty: reading says which.
+
+    Folders of vague names are recognised by pictures in the one for masks alone.
+    """
     if (path / "annotations" / "trimaps").is_dir():
         return False  # Oxford-IIIT Pet, which has a format of its own
     return any(
-        _holds_pictures(place.images) and (place.masks.name not in VAGUE or _holds_pictures(place.masks))
-        and (_holds_pictures(place.masks) or not any(place.masks.iterdir()))
+        _pictures_or_nothing(place.images)
+        and _pictures_or_nothing(place.masks)
+        and (place.masks.name.lower() not in VAGUE or _holds_pictures(place.masks))
         for place in _places(path)
-    )  # fmt: skip
+    )
 
 
 def read(path: Path) -> Dataset:
     """Read images and masks. Names of classes come from a file in the data set's folder, or beside the masks.
 
-    A mask has its image's name, maybe with `_mask` or the like at its end. A file with a palette counts by its indices.
+    A mask has its image's name, maybe with `_mask` or the like at its end. A file with a palette counts by its indices,
+    unless its colours are those of a table of colours; grey ones count by their values, with the same exception.
     255 is no class, and neither is a name such as `void`; masks of 0 and 255 alone are background and foreground.
 
     Raises:
@@ -74,25 +80,44 @@ def read(path: Path) -> Dataset:
         images, masks = image_files(place.images), image_files(place.masks)
         if not images and not masks:
             raise DataError(f"{place.images} and {place.masks} hold no pictures; expected images and their masks")
+        if not images:
+            raise DataError(f"{place.images} holds no pictures; expected the images of the masks in {place.masks}")
+        if not masks:
+            raise DataError(f"{place.masks} holds no pictures; expected the masks of the images in {place.images}")
         pairs, ends = matched(place.images, place.masks, images, masks)
         if place.split in splits:
             raise DataError(
                 f"{place.images} is a second folder of split '{place.split}'; put them together, or move it"
             )
         splits[place.split] = pairs
-        if ends:
-            notes.append(f"masks are called like their images, and {ends}")
+        notes.append("masks are called like their images" + (f", and {ends}" if ends else ""))
     folders = dict.fromkeys([path, *(f for place in places for f in (place.masks, place.masks.parent))])
     annot = all(place.masks.name.endswith("annot") for place in places)
     files = [pair.mask for pairs in splits.values() for pair in pairs]
-    meaning = understand(files, find_legend(folders), void_after=annot)
-    if lost := [f.name for f in subfolders(path) if split_of(f.name) and not any(f in _line(p) for p in places)]:
-        notes.append(f"{counted(len(lost), 'folder')} without masks left out: {', '.join(lost)}")
-    return mask_dataset(path, splits, meaning, format="masks", notes=notes)
+    meaning = understand(files, find_legend(folders), annot=annot)
+    return mask_dataset(path, splits, meaning, format="masks", notes=[*notes, *_left_out(path, places)])
 
 
-def _line(place: _Place) -> list[Path]:
-    return [place.images, *place.images.parents]
+def _left_out(path: Path, places: list[_Place]) -> list[str]:
+    """Say what is not read: folders of splits, and what lies beside the splits' folders in one for all of them."""
+    used = {folder for place in places for one in (place.images, place.masks) for folder in (one, *one.parents)}
+    lost = [folder for folder in subfolders(path) if _split_of_either(folder.name) and folder not in used]
+    notes = []
+    inside = dict.fromkeys(one.parent for place in places for one in (place.images, place.masks))
+    for root in (root for root in inside if root.parent == path):
+        lost += [folder for folder in subfolders(root) if folder not in used and _holds_pictures(folder)]
+        if loose := image_files(root, recursive=False):
+            notes.append(f"{counted(len(loose), 'picture')} in {root.name}, outside its folders, left out")
+    if lost:
+        names = ", ".join(folder.relative_to(path).as_posix() for folder in lost)
+        notes.append(f"{counted(len(lost), 'folder')} left out, without images or without masks: {names}")
+    return notes
+
+
+def _split_of_either(name: str) -> str | None:
+    """Return the split of a folder of images, or of a folder of masks that lies beside it."""
+    ends = (end for end in ENDS if name.lower().endswith(end))
+    return split_of(name) or next((split for end in ends if (split := split_of(name[: -len(end)]))), None)
 
 
 def _places(path: Path) -> list[_Place]:
@@ -128,6 +153,10 @@ def _first(root: Path, names: tuple[str, ...] | list[str]) -> Path | None:
     """Return the first folder of some names, in any case."""
     folders = {folder.name.lower(): folder for folder in subfolders(root)}
     return next((folders[name.lower()] for name in names if name.lower() in folders), None)
+
+
+def _pictures_or_nothing(folder: Path) -> bool:
+    return _holds_pictures(folder) or not any(file.is_file() for file in folder.rglob("[!.]*"))
 
 
 def _holds_pictures(folder: Path) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pixelry.data.dataset import Dataset
-from pixelry.data.formats._masks import Meaning, Pair, mask_dataset
+from pixelry.data.formats._mask_values import Meaning
+from pixelry.data.formats._masks import Pair, mask_dataset
 from pixelry.data.formats._shared import read_text
 from pixelry.data.masks import IGNORE, ValueTable
 from pixelry.errors import DataError

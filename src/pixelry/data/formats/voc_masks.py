@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from pixelry.data.dataset import Dataset, FileImages, Split
+from pixelry.data.dataset import Dataset, Split
 from pixelry.data.findings import counted
 from pixelry.data.formats._boxes import by_stem
-from pixelry.data.formats._masks import Meaning, Pair, find_legend, mask_dataset, matched, understand
+from pixelry.data.formats._mask_values import Meaning, find_legend, understand
+from pixelry.data.formats._masks import Pair, lie_as_filed, mask_dataset, mask_split, matched
 from pixelry.data.formats._shared import SPLITS, read_text, split_lists
-from pixelry.data.masks import IGNORE, FileMasks, InstanceFiles, ValueTable, as_image, number_table, read_raw
+from pixelry.data.masks import IGNORE, InstanceFiles, ValueTable, as_image, number_table, read_raw
 from pixelry.errors import DataError
 from pixelry.pixels import image_files
 
@@ -58,8 +59,9 @@ def read(path: Path) -> Dataset:
             f"{meaning.table.source} names '{meaning.classes[0]}' first; with objects in SegmentationObject value 0 is "
             f"the background: expected '{BACKGROUND}' first"
         )
-    made = {split: _with_objects(path, pairs, meaning.table) for split, pairs in splits.items()}
-    said = tuple(dict.fromkeys((*notes, *meaning.notes)))
+    filed, turns = lie_as_filed(pair for pairs in splits.values() for pair in pairs)
+    made = {split: _with_objects(path, pairs, meaning.table, filed) for split, pairs in splits.items()}
+    said = tuple(dict.fromkeys((*notes, *meaning.notes, *turns)))
     return Dataset(path.name, made, meaning.classes[1:], "voc_masks", str(path), said, meaning.classes)
 
 
@@ -67,7 +69,8 @@ def _meaning(path: Path, files: list[Path]) -> Meaning:
     legend = find_legend([path, path / "SegmentationClass"])
     if legend is not None:
         return understand(files, legend)
-    return Meaning(number_table(len(CLASSES) + 1, source="Pascal VOC")[0], (BACKGROUND, *CLASSES))
+    note = f"{IGNORE}, the border of objects, is no class: its pixels are ignored"
+    return Meaning(number_table(len(CLASSES) + 1, source="Pascal VOC")[0], (BACKGROUND, *CLASSES), (note,))
 
 
 def _listed(path: Path, notes: list[str]) -> dict[str, list[Pair]]:
@@ -110,37 +113,41 @@ def _pairs(file: Path, images: dict[str, list[Path]], masks: dict[str, list[Path
         if name in seen:
             raise DataError(f"{file}, line {line} names {name}, which stands further up already")
         seen.add(name)
-        if len(masks.get(name, [])) == 1:
-            pairs.append(Pair(images[name][0], masks[name][0]))
+        of_name = masks.get(name, [])
+        if len(of_name) > 1:
+            both = " and ".join(map(str, of_name))
+            raise DataError(f"{file}, line {line} names {name}, which has {len(of_name)} masks: {both}; remove one")
+        if of_name:
+            pairs.append(Pair(images[name][0], of_name[0]))
         else:
             without.append(f"line {line} names {name}")
     return pairs, without
 
 
-def _with_objects(path: Path, pairs: list[Pair], table: ValueTable) -> Split:
+def _with_objects(path: Path, pairs: list[Pair], table: ValueTable, filed: bool) -> Split:
     files = [path / "SegmentationObject" / pair.mask.name for pair in pairs]
     if missing := [file for file in files if not file.is_file()]:
         raise DataError(f"there is no {missing[0]} ({counted(len(missing), 'mask')} of objects missing)")
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda pair, file: _objects(pair, file, table), pairs, files))
-    images = [pair.image for pair in pairs]
+        found = list(pool.map(lambda pair, file: _objects(pair, file, table, filed), pairs, files))
+    plain = mask_split(pairs, table, filed)
     targets: dict[str, Any] = {
         "boxes": [torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) for _, _, boxes in found],
         "labels": [torch.tensor(labels, dtype=torch.int64) for _, labels, _ in found],
         "crowd": [torch.zeros(len(labels), dtype=torch.bool) for _, labels, _ in found],
-        "mask": FileMasks([pair.mask for pair in pairs], table, images),
-        "masks": InstanceFiles(files, [values for values, _, _ in found], images),
+        "mask": plain.targets["mask"],
+        "masks": InstanceFiles(files, [values for values, _, _ in found], [pair.image for pair in pairs], filed),
     }
-    return Split(FileImages(images), targets)
+    return Split(plain.images, targets)
 
 
-def _objects(pair: Pair, file: Path, table: ValueTable) -> tuple[list[int], list[int], list[list[float]]]:
+def _objects(pair: Pair, file: Path, table: ValueTable, filed: bool) -> tuple[list[int], list[int], list[list[float]]]:
     """Return value, label (without the background) and box of each object of an image."""
     raw = read_raw(file)
     if raw.colored:
         raise DataError(f"{file} is in colour; expected numbers of objects, or a palette")
-    numbers = as_image(raw.values, pair.image, str(file))
-    ids = as_image(table.ids(read_raw(pair.mask), str(pair.mask)), pair.image, str(pair.mask))
+    numbers = as_image(raw.values, pair.image, str(file), filed=filed)
+    ids = as_image(table.ids(read_raw(pair.mask), str(pair.mask)), pair.image, str(pair.mask), filed=filed)
     labels, boxes = [], []
     values = [value for value in np.unique(numbers).tolist() if value not in (0, IGNORE)]
     windows = ndimage.find_objects(numbers)

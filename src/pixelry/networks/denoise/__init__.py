@@ -1,1 +1,1 @@
-"""Networks that restore: (B, C, H, W) noisy in, logits of the clean intensities out, of the same shape."""
+"""Networks that restore: (B, C, H, W) noisy in; clean intensities, or their logits, of the same shape out."""

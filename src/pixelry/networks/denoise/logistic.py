@@ -30,6 +30,7 @@ SOURCE = (
     "window regression after Wiener 1949 and Lee 1980; buckets after RAISR (Romano, Isidoro and Milanfar 2017) and "
     "BLADE (Getreuer et al. 2018)"
 )
+FAMILY = "likelihood"
 RECIPES = {
     "denoise": Recipe(lr=1e-2, weight_decay=0.0, batch=16, epochs=10, warmup=0.02, ema=0.05, augment="none"),
 }

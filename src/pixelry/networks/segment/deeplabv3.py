@@ -27,4 +27,4 @@ def build(*, channels: int, size: tuple[int, int], classes: int, backbone: Backb
         backbone: Whose features; weights of COCO are there for resnet50, resnet101 and mobilenet_v3.
     """
     body, width = features(backbone)
-    return Segmenter(DeepLabV3(body, DeepLabHead(width, classes)), channels, known(COCO, backbone))
+    return Segmenter(DeepLabV3(body, DeepLabHead(width, classes)), channels, known(COCO, backbone), least=2)

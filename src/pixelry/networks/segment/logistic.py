@@ -31,7 +31,12 @@ class Logistic(nn.Module):
         classes: K.
         window: Side of the window in places of each scale, odd.
         scales: The window is looked at on the picture's mean over 4, 8, 16, ... pixels: so many times.
+
+    Attributes:
+        sees_places: It knows where in a picture a pixel lies, so that a part of one is no picture to it.
     """
+
+    sees_places = True
 
     def __init__(self, channels: int, classes: int, window: int, scales: int) -> None:
         super().__init__()

@@ -86,15 +86,33 @@ class Segment(Window):
         """Make the task for a data set's classes of pixels.
 
         Raises:
-            DataError: There are no masks in it, or none with a pixel of a class.
+            DataError: There are no masks in it, only one class to tell, or only one that its training masks show.
         """
         train, classes = training_split(dataset), cls.classes_of(dataset)
         if "mask" not in train.targets:
             raise DataError(f"{dataset.name} has no masks in its training images")
+        if len(classes) < 2:
+            raise DataError(
+                f"the masks of {dataset.name} have one class, '{classes[0]}', and {IGNORE} for none: there is nothing "
+                "to tell apart; name a second one, such as the background, or correct the masks"
+            )
         masks = train.targets["mask"]
-        # The first mask that shows a class ends the search: of files few are read.
-        if all(bool((torch.as_tensor(masks[i]) == IGNORE).all()) for i in range(len(train))):
-            raise DataError(f"{dataset.name} has no pixel of a class in its {len(train)} training masks, only {IGNORE}")
+        shown: set[int] = set()
+        for i in range(len(train)):
+            shown.update(torch.as_tensor(masks[i]).unique().tolist())
+            # The first masks that show two classes end the search: of files few are read.
+            if len(shown - {IGNORE}) > 1:
+                break
+        else:
+            check_masks(train, len(classes))  # masks that do not fit are the likelier fault, and are named
+            only = [classes[k] for k in sorted(shown - {IGNORE})]
+            count = f"{len(train)} training masks"
+            if not only:
+                raise DataError(f"{dataset.name} has no pixel of a class in its {count}, only {IGNORE}")
+            raise DataError(
+                f"the {count} of {dataset.name} show '{only[0]}' alone, of {len(classes)} classes: there is nothing to "
+                "tell apart; correct the masks, or add some that show others"
+            )
         task = cls(classes=classes, **options)
         if task.balance == "equal":
             return task

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 TOLERANCE = 0.0075  # of the picture's diagonal, as Csurka et al. have it
@@ -20,10 +21,14 @@ def boundary_scores(
     The boundary of a class is those of its pixels that have a pixel of another class beside, above or below them. A
     pixel of the one boundary is met where the other has one within the tolerance; precision is the share of found
     boundary pixels that are met, recall that of true ones, F their harmonic mean (Csurka et al. 2013, What is a good
-    evaluation measure for semantic segmentation?). The edges of the picture and of what is ignored are no boundary.
+    evaluation measure for semantic segmentation?). The edges of the picture are no boundary.
+
+    Pixels that are not judged take the class of the nearest judged one, in the truth and in what was found alike: where
+    an ignored band lies between two classes, their boundary runs along its middle, and what was found inside of the
+    band makes no difference.
 
     Args:
-        found: (H, W) class ids.
+        found: (H, W) class ids, of any value where the truth is not judged.
         truth: (H, W) class ids.
         classes: K.
         ignore: Of pixels of the truth that are not judged.
@@ -31,7 +36,12 @@ def boundary_scores(
     """
     reach = tolerance * math.hypot(*truth.shape)
     judged = truth != ignore
-    points = [_boundary(ids, judged) for ids in (found, truth)]
+    if not judged.any():
+        return np.full(classes, np.nan)
+    if not judged.all():
+        nearest = distance_transform_edt(~judged, return_distances=False, return_indices=True)
+        found, truth = found[tuple(nearest)], truth[tuple(nearest)]
+    points = [_boundary(ids) for ids in (found, truth)]
     labels = [ids[tuple(p.T)].astype(np.int64) for ids, p in zip((found, truth), points, strict=True)]
     # As a third axis, on which they lie far apart, classes keep to themselves: one search serves all of them.
     apart = [np.column_stack([p, 2 * (reach + 1) * k]) for p, k in zip(points, labels, strict=True)]
@@ -48,11 +58,10 @@ def boundary_scores(
     return np.where(of_found + of_truth > 0, scores, np.nan)
 
 
-def _boundary(ids: NDArray[np.uint8], judged: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return rows and columns (n, 2) of the judged pixels that have a judged neighbour of another class."""
+def _boundary(ids: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return rows and columns (n, 2) of the pixels that have a neighbour of another class."""
     edge = np.zeros(ids.shape, dtype=bool)
-    down = (ids[1:] != ids[:-1]) & judged[1:] & judged[:-1]
-    across = (ids[:, 1:] != ids[:, :-1]) & judged[:, 1:] & judged[:, :-1]
+    down, across = ids[1:] != ids[:-1], ids[:, 1:] != ids[:, :-1]
     edge[1:] |= down
     edge[:-1] |= down
     edge[:, 1:] |= across

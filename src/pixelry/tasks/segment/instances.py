@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import masks_to_boxes
@@ -16,16 +15,19 @@ from pixelry.data.dataset import Dataset, Split
 from pixelry.data.framing import fitted_objects, framed_objects
 from pixelry.data.loading import Batch
 from pixelry.data.masks import IGNORE
+from pixelry.data.outlines import NO_MASKS, with_crowds
 from pixelry.errors import DataError, UsageError, unknown
 from pixelry.instances import Instances, encode
 from pixelry.tasks.base import OF_TRAINING, Evaluator, Source, check_ranges, size_of, training_split
 from pixelry.tasks.segment._window import Size, Window
 from pixelry.tasks.segment.augment import jitter_masks
-from pixelry.tasks.segment.objects import InstanceEvaluator
+from pixelry.tasks.segment.objects import InstanceEvaluator, Runs
 
 LEAST_PIXELS = 8  # of an object in training: what is cut off more is none
 SIDE = 28  # of the masks that the network gives, stretched over their boxes
 SURE = 0.5  # a pixel is an object's from this probability on
+MOST = 100  # objects that the network keeps of a picture, and that COCO's figures judge
+PASTED = 2**24  # pixels of stretched masks that are held at once, 4 bytes each and twice
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Objects(Window):
 
     Attributes:
         confidence: Objects of lower scores are not shown; a judgement by precision and recall wants them all.
-        most: At most so many objects in a picture.
+        most: At most so many objects in a picture, up to 100.
         only: Names of the classes that are shown, () for all.
     """
 
     confidence: float = 0.5
-    most: int = 100
+    most: int = MOST
     only: tuple[str, ...] = ()
     smallest: float = field(default=0.7, metadata=OF_TRAINING)
     largest: float = field(default=1.4, metadata=OF_TRAINING)
@@ -51,8 +53,8 @@ class Objects(Window):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, shares=("confidence",))
-        if self.most < 1:
-            raise UsageError(f"most is {self.most}; expected 1 or more objects")
+        if not 1 <= self.most <= MOST:
+            raise UsageError(f"most is {self.most}; expected 1 to {MOST} objects: the network gives no more")
         for name in self.only:
             if name not in self.classes:
                 raise unknown("class", name, self.classes)
@@ -66,20 +68,36 @@ class Objects(Window):
         """
         train = training_split(dataset)
         if "masks" not in train.targets:
+            why = [note for note in dataset.notes if NO_MASKS in note]
             raise DataError(
-                f"{dataset.name} ({dataset.format}) has no masks of objects; COCO with outlines has them, Pascal VOC "
-                "with SegmentationObject (--format voc_masks), and the built-in shapes"
+                f"{dataset.name} ({dataset.format}) has no masks of objects ({'; '.join(why)})"
+                if why
+                else f"{dataset.name} ({dataset.format}) has no masks of objects; COCO with outlines has them, Pascal "
+                "VOC with SegmentationObject (--format voc_masks), and the built-in shapes"
             )
         if not sum(len(labels) for labels in train.targets["labels"]):
             raise DataError(f"{dataset.name} has no object in its {len(train)} training images")
         return cls(classes=dataset.classes, **options)
 
     def fit_split(self, split: Split, *, size: Size, channels: int, training: bool = False) -> Split:
-        """Return the split with its pictures scaled to fit the frame; to be judged, masks stay as large as they are."""
+        """Return the split with its pictures scaled to fit the frame; to be judged, masks stay as large as they are.
+
+        To be judged, it has "area" too, where a file states areas: by image those of the objects, NaN for none.
+        """
         if "masks" not in split.targets:
-            raise DataError("these images have no masks of objects")
-        fit = framed_objects if training else fitted_objects
-        return fit(split, frame=size, channels=channels)
+            raise DataError(
+                "these images have no masks of objects; where their file has outlines, the notes of `pixelry data "
+                "show` say why they are not read"
+            )
+        split = with_crowds(split)
+        if training:
+            return framed_objects(split, frame=size, channels=channels)
+        fitted = fitted_objects(split, frame=size, channels=channels)
+        if split.origin is None:
+            return fitted
+        # None becomes NaN.
+        areas = [torch.from_numpy(np.array(row, dtype=np.float64)) for row in split.origin.areas]
+        return replace(fitted, targets={**fitted.targets, "area": areas})
 
     def observe(self, batch: Batch, *, training: bool) -> Batch:
         """Return the batch, in training with changed pictures and their objects.
@@ -130,7 +148,7 @@ class Objects(Window):
         for found, source, name in zip(output.cpu(), sources, names, strict=True):
             kept = found[(found[:, 4] >= self.confidence) & torch.isin(found[:, 5].long(), torch.tensor(wanted))]
             own = size_of(source)
-            boxes, masks = at_own_size(kept, own, self.seen_size(own, size))
+            boxes, runs = at_own_size(kept, own, self.seen_size(own, size))
             results.append(
                 Instances(
                     xyxy=boxes.numpy().astype(np.float32),
@@ -139,7 +157,7 @@ class Objects(Window):
                     classes=self.classes,
                     name=name,
                     source=source,
-                    runs=encode(masks),
+                    runs=runs,
                 )
             )
         return results
@@ -156,8 +174,10 @@ def _target(objects: Tensor, labels: Tensor) -> dict[str, Tensor]:
     return {"boxes": boxes, "labels": labels[here], "masks": masks.to(torch.uint8)}
 
 
-def at_own_size(found: Tensor, own: Size, seen: Size) -> tuple[Tensor, NDArray[np.bool_]]:
-    """Return boxes (n, 4) and masks (n, H, W) in an image's own pixels.
+def at_own_size(found: Tensor, own: Size, seen: Size) -> tuple[Tensor, Runs]:
+    """Return boxes (n, 4) in an image's own pixels, and the run lengths of n masks as large as the image.
+
+    Of a large image one mask is stretched at a time: a hundred of 12 million pixels would take 10 GB.
 
     Args:
         found: (n, 6 + 28 * 28) as of `forward`.
@@ -167,11 +187,13 @@ def at_own_size(found: Tensor, own: Size, seen: Size) -> tuple[Tensor, NDArray[n
     scale = found.new_tensor([own[1] / seen[1], own[0] / seen[0]]).repeat(2)
     most = found.new_tensor([own[1], own[0]]).repeat(2)
     boxes = torch.minimum((found[:, :4] * scale).clamp_min(0), most)
-    if not len(found):
-        return boxes, np.zeros((0, *own), dtype=np.bool_)
-    places = found[:, 6:].view(-1, 1, SIDE, SIDE)
-    pasted = paste_masks_in_image(places, boxes, own, padding=1)[:, 0]
-    return boxes, (pasted >= SURE).cpu().numpy()
+    places, few = found[:, 6:].view(len(found), 1, SIDE, SIDE), max(1, PASTED // (own[0] * own[1]))
+    runs: list[dict[str, Any]] = []
+    for start in range(0, len(found), few):
+        here = slice(start, start + few)
+        pasted = paste_masks_in_image(places[here], boxes[here], own, padding=1)[:, 0]
+        runs += encode((pasted >= SURE).cpu().numpy())
+    return boxes, tuple(runs)
 
 
 FAMILY = Objects

@@ -40,7 +40,7 @@ class SegmentEvaluator(Evaluator):
     """Mean intersection over union over a whole split, and what else a segmenter is judged by.
 
     All figures but that of the boundaries come from one confusion matrix of pixels; those whose truth is 255 are left
-    out.
+    out. For boundaries they take the class of the nearest judged pixel (`boundary_scores`).
 
     Args:
         classes: K class names, at most 255.
@@ -184,7 +184,8 @@ class SegmentEvaluator(Evaluator):
         if boundaries:
             text += (
                 f" Boundary F: within {TOLERANCE:.2%} of the diagonal, mean over each image's classes, then over "
-                "images (Csurka et al. 2013)."
+                "images (Csurka et al. 2013); pixels that are not labelled take the class of the nearest labelled one, "
+                "in the truth and in what was found alike."
             )
         return text
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ from pixelry.draw import draw_objects
 from pixelry.instances import decode, encode
 from pixelry.pixels import contact_sheet
 from pixelry.tasks.base import Evaluator, Findings, Picture, Table
-from pixelry.tasks.detect.matching import evaluate_entries
+from pixelry.tasks.detect.matching import MATCH, evaluate_entries
 
 Size = tuple[int, int]
-# Found objects (n, ...) of one picture, its size and that at which the network saw it, to boxes (n, 4) and masks.
-Place = Callable[[Tensor, Size, Size], tuple[Tensor, NDArray[np.bool_]]]
+Runs = tuple[Mapping[str, Any], ...]  # COCO's run lengths, as of `encode`
+# Found objects (n, ...) of one picture, its size and that at which the network saw it, to boxes (n, 4) and n masks.
+Place = Callable[[Tensor, Size, Size], tuple[Tensor, Runs]]
 
 WORST = 6
 # COCO's figures by their place in pycocotools.
@@ -53,18 +55,25 @@ class InstanceEvaluator(Evaluator):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
     def update(self, output: Tensor, batch: Batch) -> None:
-        """Take objects (B, most, 6 + 28 * 28), and of the batch "image", "masks", "labels", "crowd" and "index"."""
+        """Take objects (B, most, 6 + 28 * 28), and of the batch "image", "masks", "labels", "crowd" and "index".
+
+        Where there is an "area", the areas that a file states of the objects (NaN for none), they say what is small.
+        """
         seen = (int(batch["image"].shape[-2]), int(batch["image"].shape[-1]))
-        rows = zip(batch["index"].tolist(), output.cpu(), batch["masks"], batch["labels"], batch["crowd"], strict=True)
+        stated = batch["area"] if "area" in batch else [torch.full((len(row),), torch.nan) for row in batch["labels"]]
+        truth = zip(batch["masks"], batch["labels"], batch["crowd"], stated, strict=True)
+        rows = zip(batch["index"].tolist(), output.cpu(), truth, strict=True)
         found: list[dict[str, Any]] = []
         true: list[dict[str, Any]] = []
-        for index, objects, masks, labels, crowd in rows:
+        for index, objects, (masks, labels, crowd, areas) in rows:
             kept = objects[objects[:, 5] >= 0]
-            _, pixels = self.place(kept, (int(masks.shape[-2]), int(masks.shape[-1])), seen)
-            for run, row in zip(_runs(pixels), kept, strict=True):
-                found.append({"image_id": index, "category_id": int(row[5]), "score": float(row[4]), **run})
-            for run, label, many in zip(_runs(masks.cpu().numpy()), labels, crowd, strict=True):
-                true.append({"image_id": index, "category_id": int(label), **run, "iscrowd": int(many)})
+            _, runs = self.place(kept, (int(masks.shape[-2]), int(masks.shape[-1])), seen)
+            for facts, row in zip(_facts(runs), kept, strict=True):
+                found.append({"image_id": index, "category_id": int(row[5]), "score": float(row[4]), **facts})
+            runs = encode(np.asarray(masks.cpu(), dtype=np.bool_))
+            for facts, label, many, area in zip(_facts(runs), labels, crowd, areas.tolist(), strict=True):
+                own = facts if math.isnan(area) else {**facts, "area": area}
+                true.append({"image_id": index, "category_id": int(label), **own, "iscrowd": int(many)})
         device = batch["index"].device
         self.found.append(_bytes(found).to(device))
         self.true.append(_bytes(true).to(device))
@@ -103,10 +112,11 @@ class InstanceEvaluator(Evaluator):
         return Findings(
             metrics={**self._figures(found, true, count), "images": count},
             tables=(self._class_table(judged, true),),
-            pictures=(self._worst(split, found, true),),
+            pictures=(self._worst(split, judged, found, true),),
             protocol=(
                 "COCO's protocol by pycocotools, of masks (mask_map) and of the boxes around them (map): at most 100 "
-                "objects in an image; those marked as crowd are not judged."
+                "objects in an image; those marked as crowd are not judged. An object's size is the area that the data "
+                "states, else its pixels."
             ),
         )
 
@@ -119,33 +129,56 @@ class InstanceEvaluator(Evaluator):
             rows.append((name, objects, *(round(float(v.mean()), 4) if objects else "" for v in values)))
         return Table("Per class", ("class", "objects", "mask_map", "mask_map50", "mask_recall"), tuple(rows))
 
-    def _worst(self, split: Split, found: list[dict[str, Any]], true: list[dict[str, Any]]) -> Picture:
-        """Draw the pictures whose objects are covered worst: true ones on the left, found ones on the right."""
+    def _worst(self, split: Split, judged: Any, found: list[dict[str, Any]], true: list[dict[str, Any]]) -> Picture:
+        """Draw the pictures with the most misses and false objects: true ones on the left, found ones on the right."""
         order = sorted(dim_zero_cat(self.indices).tolist())
+        real = [entry for entry in true if not entry["iscrowd"]]
         sure = [entry for entry in found if entry["score"] >= self.confidence]
-        parts = {name: _by_image(entries, len(order)) for name, entries in (("true", true), ("found", sure))}
-        faults = [abs(len(real) - len(seen)) for real, seen in zip(parts["true"], parts["found"], strict=True)]
+        parts = {name: _by_image(entries, len(order)) for name, entries in (("true", real), ("found", sure))}
+        missed, false = _faults(judged, len(order), self.confidence)
+        said = {"true": missed, "found": false}
         cells, texts = [], []
-        for i in np.argsort(-np.asarray(faults), kind="stable")[:WORST]:
+        for i in np.argsort(-(missed + false), kind="stable")[:WORST]:
             image = as_picture(split.images[order[i]])
+            size = (int(image.shape[0]), int(image.shape[1]))
             for name, entries in parts.items():
-                runs = tuple(entry["segmentation"] for entry in entries[i])
-                masks = decode(runs) if runs else np.zeros((0, *image.shape[:2]), dtype=np.bool_)
-                cells.append(draw_objects(image, _nearest(masks, (int(image.shape[0]), int(image.shape[1])))))
-                texts.append(f"{split.name(order[i])[-22:]}: {len(runs)} {name}")
-        note = f"Where the number of objects (of at least {self.confidence:.0%}) is most wrong."
+                cells.append(draw_objects(image, [_nearest(entry["segmentation"], size) for entry in entries[i]]))
+                wrong = f", {said[name][i]} {'missed' if name == 'true' else 'wrong'}" if said[name][i] else ""
+                texts.append(f"{split.name(order[i])[-22:]}: {len(entries[i])} {name}{wrong}")
+        note = (
+            f"The pictures with the most missed objects and wrong ones (of at least {self.confidence:.0%}): an object "
+            f"is found by one of its class whose mask has an IoU of {MATCH:g} with its own."
+        )
         return Picture("Worst pictures", contact_sheet(cells, labels=texts, columns=2, cell=320), note)
 
 
-def _runs(masks: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Return the part of COCO's entries that says where objects are, of masks (n, H, W)."""
+def _facts(runs: Runs) -> list[dict[str, Any]]:
+    """Return the part of COCO's entries that says where objects are."""
     from pycocotools import mask
 
-    runs = encode(np.asarray(masks, dtype=np.bool_)) if len(masks) else ()
     return [
         {"segmentation": run, "area": int(mask.area(run)), "bbox": mask.toBbox(run).tolist(), "iscrowd": 0}
         for run in runs
     ]
+
+
+def _faults(judged: Any, pictures: int, confidence: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many objects are missed in each picture, and how many found ones are none, both (pictures,).
+
+    They are read off pycocotools' own matches at its first threshold, an IoU of 0.5. It lets the surest choose first:
+    those below the confidence take nothing from those above.
+    """
+    missed, false = np.zeros(pictures, dtype=np.int64), np.zeros(pictures, dtype=np.int64)
+    everything = judged.params.areaRng[0]
+    for entry in judged.evalImgs:
+        if entry is None or entry["aRng"] != everything:
+            continue
+        sure = np.asarray(entry["dtScores"]) >= confidence
+        matched, ignored = entry["dtMatches"][0] > 0, entry["dtIgnore"][0].astype(bool)
+        place = entry["image_id"]
+        missed[place] += int((entry["gtIgnore"] == 0).sum()) - int((sure & matched & ~ignored).sum())
+        false[place] += int((sure & ~matched & ~ignored).sum())
+    return missed, false
 
 
 def _bytes(entries: list[dict[str, Any]]) -> Tensor:
@@ -164,7 +197,8 @@ def _by_image(entries: list[dict[str, Any]], count: int) -> list[list[dict[str, 
     return rows
 
 
-def _nearest(masks: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
-    """Return masks (n, H, W) at another size."""
-    rows, columns = ((np.arange(new) * old) // new for new, old in zip(size, masks.shape[1:], strict=True))
-    return masks[:, rows[:, None], columns[None]]
+def _nearest(run: Mapping[str, Any], size: Size) -> NDArray[np.bool_]:
+    """Return the mask (H, W) of run lengths at another size."""
+    mask: NDArray[np.bool_] = decode((run,))[0]
+    rows, columns = ((np.arange(new) * old) // new for new, old in zip(size, mask.shape, strict=True))
+    return mask[rows[:, None], columns[None]]

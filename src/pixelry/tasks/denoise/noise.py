@@ -1,4 +1,4 @@
-"""Noise for training and judging restoration: drawn on float images, unclipped."""
+"""Noise for training and judging restoration: drawn on float images, unclipped; and what JPEG loses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import torch
 from torch import Generator, Tensor
 
 from pixelry.errors import UsageError
+from pixelry.pixels import encode_image, read_image
 
-Kind = Literal["gaussian", "salt_pepper", "poisson"]
+Kind = Literal["gaussian", "salt_pepper", "poisson", "jpeg"]
 
 
-def check_noise(kind: str, sigma: float, sigma_min: float, amount: float, peak: float) -> None:
+def check_noise(sigma: float, sigma_min: float, amount: float, peak: float, quality: int) -> None:
     """Raise UsageError unless the options of `add_noise` are in range."""
     if not 0 <= sigma < float("inf"):
         raise UsageError(f"sigma is {sigma}; expected 0 or more, on the scale of 255 grey levels, such as 25")
@@ -22,6 +23,8 @@ def check_noise(kind: str, sigma: float, sigma_min: float, amount: float, peak: 
         raise UsageError(f"amount is {amount}; expected the share of pixels that salt and pepper replace, 0 to 1")
     if not 0 < peak < float("inf"):
         raise UsageError(f"peak is {peak}; expected the photons of a white pixel, above 0")
+    if not 1 <= quality <= 100:
+        raise UsageError(f"quality is {quality}; expected that of a JPEG file, 1 to 100")
 
 
 def add_noise(
@@ -32,6 +35,7 @@ def add_noise(
     sigma_min: float = 0.0,
     amount: float = 0.05,
     peak: float = 30.0,
+    quality: int = 30,
     generator: Generator | None = None,
 ) -> Tensor:
     """Return noisy images; nothing is clipped, so that the noise stays what its formula says.
@@ -40,11 +44,12 @@ def add_noise(
         images: (B, C, H, W) float in [0, 1].
         kind: "gaussian": x + sigma / 255 n with n standard normal. "salt_pepper": `amount` of the pixels become black
             or white, all channels alike, half of them each. "poisson": Poisson(peak x) / peak, the photons of an image
-            in which white is `peak` of them.
+            in which white is `peak` of them. "jpeg": what a JPEG file keeps of 256 levels.
         sigma: Of the Gaussian, on the scale of 255 grey levels.
         sigma_min: Where above 0, the sigma of each image is drawn uniformly from sigma_min to sigma.
         amount: Share of pixels, 0 to 1.
         peak: Photons of a white pixel.
+        quality: Of the JPEG file, 1 to 100.
         generator: None draws from torch's own.
     """
     shape, device = (len(images), 1, 1, 1), images.device
@@ -57,6 +62,15 @@ def add_noise(
         return images + level / 255 * torch.randn(images.shape, generator=generator).to(device)
     if kind == "poisson":
         return torch.poisson((images * peak).cpu(), generator=generator).to(device) / peak
+    if kind == "jpeg":
+        return torch.stack([_as_jpeg(image, quality) for image in images]).to(images)
     draw = uniform(len(images), 1, *images.shape[2:])
     noisy = torch.where(draw < amount / 2, torch.zeros_like(images), images)
     return torch.where(draw > 1 - amount / 2, torch.ones_like(images), noisy)
+
+
+def _as_jpeg(image: Tensor, quality: int) -> Tensor:
+    """Return what a JPEG file keeps of (C, H, W) in [0, 1]."""
+    levels = (image.clamp(0, 1) * 255).round().byte().cpu().movedim(0, -1).numpy()
+    kept = torch.from_numpy(read_image(encode_image(levels, format="JPEG", quality=quality)))
+    return (kept[None] if kept.ndim == 2 else kept.movedim(-1, 0)) / 255

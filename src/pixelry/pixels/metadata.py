@@ -1,0 +1,69 @@
+"""What a file says beside its pixels, EXIF and the colour profile, for another file that is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image as PILImage
+
+from pixelry.errors import ImageError
+from pixelry.pixels.decode import FORMATS, ORIENTATION, headers_only
+
+# Tags that say how the old file was stored, which is not true of a new one: size, bits, compression, strips, tiles,
+# thumbnail, and the profile, which has a place of its own.
+STORAGE = {
+    254, 255, 256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 513, 514, 34675,
+}  # fmt: skip
+# Description, make, model, software, date, artist, copyright: of EXIF what a TIFF holds as plain text.
+TEXTS = (270, 271, 272, 305, 306, 315, 33432)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `write_image` writes beside the pixels.
+
+    Attributes:
+        exif: The EXIF block of a picture that stands upright; b"" for none.
+        profile: The ICC colour profile; b"" for none.
+        texts: Tag and text of the entries that a TIFF holds as text.
+    """
+
+    exif: bytes = b""
+    profile: bytes = b""
+    texts: tuple[tuple[int, str], ...] = ()
+
+
+def read_metadata(source: Path) -> Metadata:
+    """Return a file's EXIF and colour profile, as its pixels should carry them once they are upright.
+
+    EXIF that cannot be read is left out: cameras and editors leave it broken in good pictures.
+
+    Args:
+        source: A picture.
+
+    Raises:
+        ImageError: There is none.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from pixelry.pixels import write_image
+        >>> read_metadata(write_image(Path(tempfile.mkdtemp()) / "plain.png", np.zeros((2, 2), dtype=np.uint8)))
+        Metadata(exif=b'', profile=b'', texts=())
+    """
+    try:
+        with headers_only(), PILImage.open(source, formats=FORMATS) as picture:
+            profile = picture.info.get("icc_profile") or b""
+            try:
+                exif = picture.getexif()
+                for tag in STORAGE & set(exif):
+                    del exif[tag]
+                texts = tuple((tag, exif[tag]) for tag in TEXTS if isinstance(exif.get(tag), str))
+                if ORIENTATION in exif:
+                    exif[ORIENTATION] = 1
+                return Metadata(exif.tobytes() if len(exif) else b"", profile, texts)
+            except Exception:
+                return Metadata(b"", profile)
+    except OSError as error:
+        raise ImageError(f"{source} cannot be read: {error}") from None

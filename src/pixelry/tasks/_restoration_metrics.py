@@ -1,0 +1,128 @@
+"""What an evaluation of restored pictures says: PSNR and SSIM image by image, and pictures before and after."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics.utilities import dim_zero_cat
+
+from pixelry.data.dataset import Split
+from pixelry.data.loading import Batch
+from pixelry.pixels import contact_sheet, psnr, ssim, to_uint8
+from pixelry.tasks.base import Evaluator, Findings, Picture, Table
+
+SSIM_WINDOW, GAUSSIAN_WINDOW = 7, 11
+# Of red, green and blue in [0, 1] to luma between 16 / 255 and 235 / 255 (ITU-R BT.601).
+LUMA = np.array([65.481, 128.553, 24.966]) / 255
+FIGURES = 6
+MOST_PSNR = 100.0  # dB, of equal pictures, whose PSNR is infinite
+SHOWN = 4
+ROWS = 100
+SHEET_CELL = 300
+
+
+class RestorationEvaluator(Evaluator):
+    """PSNR and SSIM of each restored picture against the clean one, after clipping to [0, 1], and their means.
+
+    The figures are those of floats: nothing is rounded to 256 levels. SSIM is left out where pictures are smaller than
+    its window.
+
+    Args:
+        protocol: How the pictures were spoilt, in words, for the report.
+        given: What the picture is called that was there before, such as "noisy".
+        border: Pixels at each edge that do not count.
+        luma: Judge colour pictures by their luma alone, and weigh SSIM's window, of 11x11 pixels, by a Gaussian, as is
+            usual for enlarged ones; else by all channels, in a window of 7x7.
+        sync: `compute` joins what all processes gathered.
+    """
+
+    full_state_update = False
+    figures: list[Tensor]
+
+    def __init__(
+        self, protocol: str, *, given: str = "noisy", border: int = 0, luma: bool = False, sync: bool = False
+    ) -> None:
+        super().__init__(sync_on_compute=sync)
+        self.protocol, self.given, self.border, self.luma = protocol, given, border, luma
+        # Of each picture: index, PSNR given, PSNR, SSIM given, SSIM, share of pixels right (of binary ones, or NaN).
+        self.add_state("figures", default=[], dist_reduce_fx="cat")
+        self.shown: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def update(self, output: Tensor, batch: Batch) -> None:
+        """Take intensities (B, C, H, W), and the batch's "target" (clean), "given" or else "image", and "index"."""
+        restored, rows = output.clamp(0, 1).cpu(), [torch.zeros(0, FIGURES, dtype=torch.float64)]
+        given = batch["given"] if "given" in batch else batch["image"]
+        for i, index in enumerate(batch["index"].tolist()):
+            clean, before = batch["target"][i].cpu(), given[i].cpu().clamp(0, 1)
+            parts = [part.movedim(0, -1).double().numpy() for part in (clean, before, restored[i])]
+            figures = self._figures(*(self._judged(part) for part in parts))
+            rows.append(torch.tensor([[index, *figures, _right(restored[i], clean)]], dtype=torch.float64))
+            if index < SHOWN:
+                clean_picture, given_picture, restored_picture = (to_uint8(part.clip(0, 1)) for part in parts)
+                self.shown[index] = (given_picture, restored_picture, clean_picture)
+        self.figures.append(torch.cat(rows))
+
+    def _judged(self, picture: np.ndarray) -> np.ndarray:
+        """Return what counts of a picture (H, W, C)."""
+        edge = self.border
+        inner = picture[edge : picture.shape[0] - edge, edge : picture.shape[1] - edge]
+        return inner @ LUMA + 16 / 255 if self.luma and inner.shape[-1] == 3 else inner
+
+    def _figures(self, clean: np.ndarray, before: np.ndarray, restored: np.ndarray) -> tuple[float, ...]:
+        psnrs = [min(MOST_PSNR, psnr(image, reference=clean, data_range=1.0)) for image in (before, restored)]
+        if min(clean.shape[:2]) < (GAUSSIAN_WINDOW if self.luma else SSIM_WINDOW):
+            return *psnrs, float("nan"), float("nan")
+        options = {"gaussian": True} if self.luma else {"window": SSIM_WINDOW}
+        ssims = [ssim(image, reference=clean, data_range=1.0, **options) for image in (before, restored)]
+        return *psnrs, *ssims
+
+    def compute(self) -> dict[str, float]:
+        """Return means over the images.
+
+        `psnr` in dB (at most 100, of equal pictures) and `ssim` of the restored pictures, `psnr_noisy` and `ssim_noisy`
+        (or what else the given ones are called) of those before; `pixel_accuracy`, the share of pixels on the right
+        side of one half, where the clean pictures are binary.
+        """
+        _, psnr_given, psnr_restored, ssim_given, ssim_restored, right = self._gathered().T
+        means = {"psnr": psnr_restored.mean(), f"psnr_{self.given}": psnr_given.mean()}
+        if not np.isnan(ssim_restored).any():
+            means |= {"ssim": ssim_restored.mean(), f"ssim_{self.given}": ssim_given.mean()}
+        if not np.isnan(right).any():
+            means["pixel_accuracy"] = right.mean()
+        return {**{name: float(value) for name, value in means.items()}, "images": len(right)}
+
+    def findings(self, split: Split) -> Findings:
+        """Return the figures, a table image by image, the worst first, and pictures before and after."""
+        rows = self._gathered()
+        order = rows[:, 2].argsort()[:ROWS]
+        table = Table(
+            "Image by image",
+            ("image", f"PSNR {self.given}", "PSNR", f"SSIM {self.given}", "SSIM"),
+            tuple(
+                (split.name(int(row[0])), f"{row[1]:.2f}", f"{row[2]:.2f}", f"{row[3]:.3f}", f"{row[4]:.3f}")
+                for row in rows[order]
+            ),
+            f"{self.protocol}. The worst come first{f', {ROWS} of {len(rows)}' if len(rows) > ROWS else ''}.",
+        )
+        return Findings(self.compute(), (table,), self._pictures(split))
+
+    def _pictures(self, split: Split) -> tuple[Picture, ...]:
+        if not self.shown:
+            return ()
+        pictures, labels = [], []
+        for index, (given, restored, clean) in sorted(self.shown.items()):
+            pictures += [given, restored, clean]
+            labels += [f"{split.name(index).rsplit('/', 1)[-1]}, {self.given}", "restored", "true"]
+        sheet = contact_sheet(pictures, labels=labels, columns=3, cell=SHEET_CELL)
+        return (Picture("Before and after", sheet, self.protocol),)
+
+    def _gathered(self) -> np.ndarray:
+        """Return (N, 6) in the order of the split."""
+        rows: np.ndarray = dim_zero_cat(self.figures).cpu().numpy()
+        return rows[rows[:, 0].argsort(kind="stable")]
+
+
+def _right(restored: Tensor, clean: Tensor) -> float:
+    binary = bool(((clean == 0) | (clean == 1)).all())
+    return float(((restored > 0.5) == (clean > 0.5)).double().mean()) if binary else float("nan")
