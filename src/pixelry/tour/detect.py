@@ -14,7 +14,7 @@ from pixelry.tour import Stop
 NETWORK = "yolo_n"
 # A detector learns where and what: it wants more time than a classifier.
 PATIENCE = 75 / 12
-SHOWN_FROM = 0.15
+SHOWN_FROM = 0.25
 SHOWN = 12
 TEXT = (
     "A detector says where things are, and what they are. This one looks once: at each place of three grids it gives a "
