@@ -16,16 +16,18 @@ Size = tuple[int, int]
 OVERLAP = 0.25  # of a tile
 
 
-def tile_starts(length: int, tile: int) -> list[int]:
-    """Return where tiles begin that cover a length, each with a quarter of the next one or more.
+def tile_starts(length: int, tile: int, *, overlap: float = OVERLAP) -> list[int]:
+    """Return where the fewest tiles begin that cover a length evenly and overlap by a part of their side, or more.
 
     Examples:
         >>> tile_starts(1000, 400), tile_starts(300, 400)
         ([0, 300, 600], [0])
+        >>> tile_starts(180, 64, overlap=0)
+        [0, 58, 116]
     """
     if length <= tile:
         return [0]
-    shared = round(OVERLAP * tile)
+    shared = round(overlap * tile)
     count = -(-(length - shared) // (tile - shared))
     return [round(i * (length - tile) / max(1, count - 1)) for i in range(count)]
 
@@ -68,7 +70,8 @@ def _row(
     weight = tent(scale * height)[:, None] * tent(scale * width)
     lefts = tile_starts(size[1], tile)
     values = answer(top, lefts[0], height, width)
-    total, weights = (torch.zeros(*lead, scale * height, scale * size[1]) for lead in ((len(values),), ()))
+    total = torch.zeros(len(values), scale * height, scale * size[1])
+    weights = torch.zeros_like(total[0])
     for left in lefts:
         # Tiles are asked for one at a time: memory holds their sum.
         values = values if left == lefts[0] else answer(top, left, height, width)

@@ -18,6 +18,7 @@ from pixelry.boxes import Boxes
 from pixelry.draw import draw_samples
 from pixelry.errors import PixelryError
 from pixelry.pixels import contact_sheet, write_image
+from pixelry.pixels.encode import FORMATS, holds
 from pixelry.segments import Segments
 from pixelry.types import Generated, Labels, Restored, Result, Results
 from pixelry.way import Way, way_strip
@@ -31,9 +32,6 @@ AREA_COLUMNS = ("name", "label", "pixels", "share")
 BOX_COLUMNS = ("name", "label", "score", "left", "top", "right", "bottom")
 KEPT = 1000
 KEPT_PICTURES = 100
-# Formats that hold pixels of a kind as they are, but for what JPEG and WebP lose.
-DEEP = (".png", ".tif", ".tiff")
-KEPT_ENDINGS = {"u1": (*DEEP, ".jpg", ".jpeg", ".webp", ".bmp"), "u": DEEP, "b": DEEP, "f": DEEP[1:]}
 FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
 
 
@@ -94,6 +92,7 @@ class _Tables:
         self.open = ExitStack()
         self.csv: Any = None
         self.coco: Any = None
+        self.written = 0
 
     def __enter__(self) -> _Tables:
         return self
@@ -126,8 +125,8 @@ class _Tables:
             self.coco = self.open.enter_context((self.folder / "coco.json").open("w", encoding="utf-8"))
             self.coco.write("[")
         for entry in entries:
-            self.coco.write(",\n" if self.coco.tell() > 1 else "")
-            self.coco.write(json.dumps(entry))
+            self.coco.write((",\n" if self.written else "") + json.dumps(entry))
+            self.written += 1
 
 
 def _title(result: Result) -> str:
@@ -220,7 +219,7 @@ def _suffix(picture: Restored | Generated) -> str:
     """Return the ending of a picture's file: that of the file it came from, if there is one that holds its pixels."""
     if isinstance(picture, Restored) and isinstance(picture.source, Path):
         ending = picture.source.suffix.lower()
-        if ending in KEPT_ENDINGS[picture.image.dtype.kind if picture.image.dtype != np.uint8 else "u1"]:
+        if ending in FORMATS and holds(FORMATS[ending], picture.image):
             return ending
     # PNG holds integers without loss, TIFF also floats.
     return ".tif" if picture.image.dtype.kind == "f" else ".png"

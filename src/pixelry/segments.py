@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelry.errors import ExistsError, UsageError
+from pixelry.instances import encode
 
 UNLABELLED = 255  # of pixels without a class, such as those of a mask that nobody has labelled
 NAMED = 5  # classes in a line of text
@@ -140,7 +141,7 @@ class Segments:
                 "image_id": image_id,
                 "category_id": ids[self.classes[k]],
                 "category_name": self.classes[k],
-                "segmentation": outlines(region) if polygons else _run_lengths(region),
+                "segmentation": outlines(region) if polygons else encode(region[None])[0],
                 "area": pixels,
                 "bbox": [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top],
                 "iscrowd": 0,
@@ -185,14 +186,6 @@ class Segments:
 
     def __repr__(self) -> str:
         return f"Segments({self})"
-
-
-def _run_lengths(region: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return COCO's compressed run-length code of a mask (H, W), as JSON can hold it."""
-    from pycocotools.mask import encode
-
-    code = encode(np.asfortranarray(region, dtype=np.uint8))
-    return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode("ascii")}
 
 
 def outlines(region: NDArray[np.bool_]) -> list[list[float]]:

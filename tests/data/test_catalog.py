@@ -27,6 +27,19 @@ def test_digits_are_scikit_learns(digits: Dataset) -> None:
     assert ((shares > 0.18) & (shares < 0.22)).all()
 
 
+def test_a_folder_comes_before_a_name_unless_it_holds_no_data(here: Path) -> None:
+    run = here / "photos"
+    run.mkdir()
+    (run / "config.yaml").write_text("task: denoise")
+    built_in = load_dataset("photos")
+    assert built_in.format == "built-in"
+    assert any("the folder photos holds no data" in note for note in built_in.notes)
+    with pytest.raises(DataError, match="in no format that is recognised"):
+        load_dataset(run)  # the path itself is meant
+    write_folder(run, pictures((5, 6)), ["a", "b", "c"])
+    assert load_dataset("photos").format == "folder"
+
+
 def test_names_are_found_under_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "home" / "mnist").mkdir(parents=True)
     write_idx(tmp_path / "home" / "mnist", pictures((5, 6)), ["a", "b", "c"])

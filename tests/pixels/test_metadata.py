@@ -60,6 +60,14 @@ def test_tiff_keeps_the_profile_and_what_is_text(here: Path) -> None:
         assert set(written.getexif()) - RESOLUTION == {ARTIST, DATE}
 
 
+def test_a_tiff_that_pillow_cannot_open_keeps_them_too(here: Path) -> None:
+    told = read_metadata(photo(here / "photo.jpg"))
+    write_image(here / "a.tif", np.zeros((4, 5, 3), np.float32), metadata=told)
+    again = read_metadata(here / "a.tif")
+    assert dict(again.texts) == {ARTIST: "Ada", DATE: "2024:05:01 10:00:00"}
+    assert again.profile == PROFILE
+
+
 def test_broken_exif_is_left_out(here: Path) -> None:
     PILImage.fromarray(np.zeros((4, 4), np.uint8)).save(here / "a.jpg", exif=b"Exif\0\0nonsense", icc_profile=PROFILE)
     assert read_metadata(here / "a.jpg") == Metadata(b"", PROFILE)

@@ -20,10 +20,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.utilities import dim_zero_cat
 
 import pixelry as px
+from pixelry.blending import tile_starts
 from pixelry.data.dataset import FileImages, Split
-from pixelry.data.patches import cut_patches, image_sizes, spread
+from pixelry.data.patches import cut_patches, image_sizes
 from pixelry.errors import DataError, ImageError, UsageError
-from pixelry.networks.denoise import bm3d, dncnn, logistic, unet
+from pixelry.networks.denoise import _classical, dncnn, logistic, unet
 from pixelry.pixels import gaussian_noise, read_image, write_image
 from pixelry.tasks.denoise import Likelihood, Regression
 from pixelry.training.evaluate import evaluate_network
@@ -283,7 +284,7 @@ def test_patches_cover_every_picture(tmp_path: Path) -> None:
 
 def test_spread_covers() -> None:
     for length in range(8, 40):
-        starts = spread(length, 8)
+        starts = tile_starts(length, 8, overlap=0)
         covered = {place for start in starts for place in range(start, start + 8)}
         assert covered == set(range(length))
 
@@ -535,11 +536,13 @@ def test_files_keep_their_format_depth_and_metadata(model: px.Model, here: Path)
     write_image(here / "in/b.tif", noise.integers(0, 65536, (20, 30), np.uint16))
     write_image(here / "in/c.png", noise.integers(0, 65536, (20, 30, 4), np.uint16))
     write_image(here / "in/d.tiff", noise.random((20, 30), np.float32))
+    write_image(here / "in/f.tif", noise.random((20, 30, 3), np.float32))
     write_image(here / "in/e.gif", noise.integers(0, 256, (20, 30), np.uint8))
     px.predict(model, here / "in", out=here / "out")
     for name, shape, dtype in [
         ("a.jpg", (30, 20), np.uint8), ("b.tif", (20, 30), np.uint16), ("c.png", (20, 30, 4), np.uint16),
         ("d.tiff", (20, 30), np.float32), ("e.png", (20, 30, 3), np.uint8),
+        ("f.tif", (20, 30, 3), np.float32),
     ]:  # fmt: skip
         restored = read_image(here / "out" / name)
         assert (restored.shape, restored.dtype) == (shape, dtype), name
@@ -584,7 +587,7 @@ def test_classical_methods_take_levels_and_colour(photos: px.Dataset, here: Path
 
 
 def test_bm3d_is_asked_for_where_it_is_missing(photos: px.Dataset, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bm3d, "find_spec", lambda name: None)
+    monkeypatch.setattr(_classical, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="pip install bm3d; its licence allows non-commercial use only"):
         px.train("denoise", photos, network="bm3d", steps=1, out=here / "a", **FAST)
 
@@ -597,7 +600,7 @@ def test_bm3d_is_called_with_the_level(photos: px.Dataset, monkeypatch: pytest.M
         return picture / 2
 
     monkeypatch.setitem(sys.modules, "bm3d", SimpleNamespace(bm3d=method, bm3d_rgb=method))
-    monkeypatch.setattr(bm3d, "find_spec", lambda name: "found")
+    monkeypatch.setattr(_classical, "find_spec", lambda name: "found")
     model = px.train("denoise", photos, network="bm3d", steps=1, val_fraction=0, settings={"level": 51.0}, **FAST)
     asked.clear()
     np.testing.assert_allclose(np.asarray(model.predict(np.full((16, 20), 0.5))), 0.25)

@@ -132,7 +132,13 @@ def _load(source: Any, format: str | None) -> Dataset:
     if isinstance(source, Dataset):
         return source
     if isinstance(source, str | Path):
-        return _named(str(source)) if format is None and _is_name(source) else _path(_find(source), format)
+        if format is not None or not _is_name(source):
+            return _path(_find(source), format)
+        dataset = _named(str(source))
+        if not Path(source).is_dir() or source == "digits":
+            return dataset
+        note = f"the folder {source} holds no data of a format that is known: taken for the data set of that name"
+        return replace(dataset, notes=(*dataset.notes, note))
     if format is not None:
         raise UsageError(f"format '{format}' goes with a path; the data given is a {type(source).__name__} in memory")
     if isinstance(source, Mapping):
@@ -152,9 +158,14 @@ def _load(source: Any, format: str | None) -> Dataset:
 
 
 def _is_name(source: str | Path) -> bool:
-    if source == "digits":
-        return True
-    return isinstance(source, str) and source in {*BUILT_IN, *DOWNLOADS} and not Path(source).exists()
+    """Return whether a data set by name is meant: a path of that name comes first, but for a folder without data.
+
+    A run's folder may well be called after what it learnt from.
+    """
+    if not isinstance(source, str) or source not in {*BUILT_IN, *DOWNLOADS}:
+        return False
+    path = Path(source)
+    return source == "digits" or not path.exists() or (path.is_dir() and not _recognised(path))
 
 
 def _named(name: str) -> Dataset:
@@ -214,9 +225,7 @@ def _path(path: Path, format: str | None) -> Dataset:
     if format is not None:
         read: Dataset = plugins.formats.load(format).read(path)
         return read
-    found = [name for name in plugins.formats.names() if plugins.formats.load(name).recognise(path)]
-    specific = [name for name in found if not getattr(plugins.formats.load(name), "GENERIC", False)]
-    found = specific or found
+    found = _recognised(path)
     if len(found) > 1:
         raise DataError(f"{path} looks like several formats: {', '.join(found)}; say which with --format")
     if not found:
@@ -224,6 +233,13 @@ def _path(path: Path, format: str | None) -> Dataset:
         raise DataError(f"{path} is in no format that is recognised; what was looked for:{looked}")
     dataset: Dataset = plugins.formats.load(found[0]).read(path)
     return dataset
+
+
+def _recognised(path: Path) -> list[str]:
+    """Return the formats that a path is in; generic ones only where there is no other."""
+    found = [name for name in plugins.formats.names() if plugins.formats.load(name).recognise(path)]
+    specific = [name for name in found if not getattr(plugins.formats.load(name), "GENERIC", False)]
+    return specific or found
 
 
 def _with_test(dataset: Dataset, other: Dataset) -> Dataset:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelry.blending import tile_starts
 from pixelry.data.dataset import FileImages, Images, Split, to_channels
 from pixelry.data.loading import MEMORY_LIMIT
 from pixelry.errors import DataError
@@ -74,7 +75,7 @@ def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY
                 f"{split.name(index)} has {height}x{width} pixels, less than a patch of {size[0]}x{size[1]}; give a "
                 "smaller --size"
             )
-        tops, lefts = spread(height, size[0]), spread(width, size[1])
+        tops, lefts = tile_starts(height, size[0], overlap=0), tile_starts(width, size[1], overlap=0)
         places += [(index, top, left) for top in tops for left in lefts]
     most = max(1, memory // (channels * size[0] * size[1]))
     if len(places) > most:
@@ -82,17 +83,6 @@ def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY
         chosen = np.sort(np.random.default_rng(0).permutation(len(places))[:most])
         places = [places[i] for i in chosen]
     return Split(_cut(in_channels(split, channels).images, places, size, channels))
-
-
-def spread(length: int, part: int) -> list[int]:
-    """Return where parts begin that cover a length evenly: the fewest that do.
-
-    Examples:
-        >>> spread(180, 64), spread(64, 64)
-        ([0, 58, 116], [0])
-    """
-    count = -(-length // part)
-    return [round(i * (length - part) / max(1, count - 1)) for i in range(count)]
 
 
 @dataclass(frozen=True)

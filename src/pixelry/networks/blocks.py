@@ -77,6 +77,33 @@ class Conv(nn.Sequential):
         )
 
 
+class Residual(nn.Module):
+    """Two 3x3 convolutions whose result is added to their input; at first it is nothing: (B, C, H, W) to the same.
+
+    Without normalisation (Lim et al. 2017).
+
+    Args:
+        width: C.
+        bias: Whether the convolutions have biases.
+    """
+
+    def __init__(self, width: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1, bias=bias) for _ in range(2))
+        zero(self.second)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input and what is added to it."""
+        changed: Tensor = self.second(F.relu(self.first(x)))
+        return x + changed
+
+
+def zero(layer: nn.Module) -> None:
+    """Make a layer answer with zeros, until it has learnt something."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 class Chain(nn.Module):
     """One half of the channels passes through a chain of blocks; both halves and all that lies between are mixed.
 
@@ -171,7 +198,15 @@ def resnet(body: nn.Module, *, channels: int, size: tuple[int, int], stem: Stem)
     return Adapted(body, "fc", channels)
 
 
-def to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Continue images (B, C, H, W) to the right and below by their last pixels, until the sides are multiples."""
+def to_multiple(x: Tensor, multiple: int, *, mirrored: bool = False) -> Tensor:
+    """Continue images (B, C, H, W) to the right and below until the sides are multiples.
+
+    Args:
+        x: The images.
+        multiple: In pixels.
+        mirrored: By their mirror image, where they are large enough for that; else by their last pixels.
+    """
     right, below = -x.shape[-1] % multiple, -x.shape[-2] % multiple
-    return F.pad(x, [0, right, 0, below], mode="replicate") if right or below else x
+    enough = right < x.shape[-1] and below < x.shape[-2]
+    mode = "reflect" if mirrored and enough else "replicate"
+    return F.pad(x, [0, right, 0, below], mode=mode) if right or below else x

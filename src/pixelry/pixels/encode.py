@@ -45,6 +45,20 @@ def format_of(path: Path) -> str:
         raise UsageError(f"{path} has the suffix '{path.suffix}'; expected one of {', '.join(FORMATS)}") from None
 
 
+def holds(format: str, image: Image) -> bool:
+    """Return whether a format keeps an image's dtype and alpha, be it with the losses of JPEG and WebP.
+
+    Examples:
+        >>> holds("PNG", np.zeros((2, 2), np.uint16)), holds("JPEG", np.zeros((2, 2, 4), np.uint8))
+        (True, False)
+    """
+    if image.ndim == 3 and image.shape[2] in (2, 4) and format not in WITH_ALPHA:
+        return False
+    kinds = {"TIFF": "buif", "PNG": "bu", "GIF": ""}
+    # GIF has 256 colours in all; the others hold bytes.
+    return image.dtype.kind in kinds[format] if format in kinds else image.dtype == np.uint8
+
+
 def encode_image(image: Image, *, format: str, quality: int = 95, metadata: Metadata | None = None) -> bytes:
     """Return an image encoded in a format, with `write_image`'s rules for dtypes, alpha and metadata.
 

@@ -10,10 +10,12 @@ from PIL import Image as PILImage
 from pixelry.errors import ImageError
 from pixelry.pixels.decode import FORMATS, ORIENTATION, headers_only
 
+PROFILE = 34675
 # Tags that say how the old file was stored, which is not true of a new one: size, bits, compression, strips, tiles,
 # thumbnail, and the profile, which has a place of its own.
 STORAGE = {
-    254, 255, 256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 513, 514, 34675,
+    254, 255, 256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 513, 514,
+    PROFILE,
 }  # fmt: skip
 # Description, make, model, software, date, artist, copyright: of EXIF what a TIFF holds as plain text.
 TEXTS = (270, 271, 272, 305, 306, 315, 33432)
@@ -54,16 +56,37 @@ def read_metadata(source: Path) -> Metadata:
     """
     try:
         with headers_only(), PILImage.open(source, formats=FORMATS) as picture:
-            profile = picture.info.get("icc_profile") or b""
-            try:
-                exif = picture.getexif()
-                for tag in STORAGE & set(exif):
-                    del exif[tag]
-                texts = tuple((tag, exif[tag]) for tag in TEXTS if isinstance(exif.get(tag), str))
-                if ORIENTATION in exif:
-                    exif[ORIENTATION] = 1
-                return Metadata(exif.tobytes() if len(exif) else b"", profile, texts)
-            except Exception:
-                return Metadata(b"", profile)
+            return _of_picture(picture)
     except OSError as error:
-        raise ImageError(f"{source} cannot be read: {error}") from None
+        found = _of_tiff(source)
+        if found is None:
+            raise ImageError(f"{source} cannot be read: {error}") from None
+        return found
+
+
+def _of_picture(picture: PILImage.Image) -> Metadata:
+    profile = picture.info.get("icc_profile") or b""
+    try:
+        exif = picture.getexif()
+        for tag in STORAGE & set(exif):
+            del exif[tag]
+        texts = tuple((tag, exif[tag]) for tag in TEXTS if isinstance(exif.get(tag), str))
+        if ORIENTATION in exif:
+            exif[ORIENTATION] = 1
+        return Metadata(exif.tobytes() if len(exif) else b"", profile, texts)
+    except Exception:
+        return Metadata(b"", profile)
+
+
+def _of_tiff(source: Path) -> Metadata | None:
+    """Return what stands beside the pixels of a TIFF that Pillow does not know, such as one of floats in colour."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(source) as file:
+            tags = {tag.code: tag.value for tag in file.pages.first.tags.values()}
+    except (OSError, tifffile.TiffFileError):
+        return None
+    texts = tuple((tag, tags[tag]) for tag in TEXTS if isinstance(tags.get(tag), str))
+    profile = tags.get(PROFILE)
+    return Metadata(b"", profile if isinstance(profile, bytes) else b"", texts)

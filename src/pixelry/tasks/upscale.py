@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from pixelry.data.loading import Batch
 from pixelry.errors import ImageError, UsageError
+from pixelry.networks.upscale.bicubic import interpolated
 from pixelry.tasks._restoration import Restoration
 from pixelry.tasks._restoration_metrics import RestorationEvaluator
 from pixelry.tasks.base import OF_TRAINING, Evaluator
@@ -94,11 +95,6 @@ class Upscale(Restoration):
             f"the luma (BT.601), less {self.factor} pixels at each edge"
         )
         return RestorationEvaluator(protocol, given="bicubic", border=self.factor, luma=True, sync=sync)
-
-
-def interpolated(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return pictures (B, C, H, W) at another size, by bicubic interpolation with antialiasing."""
-    return F.interpolate(images.float(), size=size, mode="bicubic", antialias=True)
 
 
 TASK = Upscale

@@ -6,6 +6,7 @@ Their own constants are the best of a few for Gaussian noise of sigma 25 on trai
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
@@ -84,8 +85,14 @@ class Build(Protocol):
         """Build the network."""
 
 
-def by(restore: Restore) -> Build:
-    """Return the function that builds the network of a method."""
+def by(restore: Restore, *, package: str = "", terms: str = "") -> Build:
+    """Return the function that builds the network of a method.
+
+    Args:
+        restore: The method, see `Classical`.
+        package: What has to be installed for it, beside what comes with Pixelry.
+        terms: What to know before that.
+    """
 
     def build(*, channels: int, size: tuple[int, int], level: float = 0.0, each: bool = False) -> Classical:
         """Build the network.
@@ -95,7 +102,14 @@ def by(restore: Restore) -> Build:
             size: (height, width) of the training patches in pixels; it takes any.
             level: Standard deviation of the noise, of 255 grey levels; 0 measures it on the noisy training pictures.
             each: Measure it on each picture that is restored instead.
+
+        Raises:
+            UsageError: The level is out of range, or the method's package is not installed.
         """
+        if package and find_spec(package) is None:
+            raise UsageError(
+                f"this network is the package {package}, which is not installed: pip install {package}; {terms}"
+            )
         return Classical(channels, restore, sigma=level, each=each)
 
     return build

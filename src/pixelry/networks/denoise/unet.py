@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pixelry.config import Recipe
 from pixelry.errors import UsageError
+from pixelry.networks.blocks import Residual, to_multiple, zero
 
 SUMMARY = "a small U-Net of ours without biases: the best in minutes, and quick"
 SOURCE = (
@@ -34,19 +34,6 @@ RECIPES = {
 def filters(channels_in: int, channels_out: int, kernel: int = 3) -> nn.Conv2d:
     """Return a convolution without a bias that keeps the size."""
     return nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False)
-
-
-class Block(nn.Module):
-    """Two convolutions whose result is added to their input; at first it is nothing."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = filters(width, width), filters(width, width)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        changed: Tensor = self.second(F.relu(self.first(x)))
-        return x + changed
 
 
 class UNet(nn.Module):
@@ -70,12 +57,12 @@ class UNet(nn.Module):
         self.after = nn.ModuleList(_blocks(w, blocks) for w in widths[:-1])
         self.down = nn.ModuleList(filters(4 * a, b, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(filters(b, 4 * a, 1) for a, b in pairwise(widths))
-        nn.init.zeros_(self.leave.weight)
+        zero(self.leave)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the picture less its noise."""
         height, width = x.shape[-2:]
-        seen = _continued(x, self.multiple)
+        seen = to_multiple(x, self.multiple, mirrored=True)
         y = self.before[0](self.enter(F.pixel_unshuffle(seen, self.patch)))
         bridges = []
         for down, blocks in zip(self.down, self.before[1:], strict=True):
@@ -88,17 +75,7 @@ class UNet(nn.Module):
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(count)))
-
-
-def _continued(x: Tensor, multiple: int) -> Tensor:
-    """Continue pictures to the right and below, until their sides are multiples, by their mirror image."""
-    for dim in (-1, -2):
-        while missing := -x.shape[dim] % multiple:
-            # A mirror shows at most what there is.
-            part = x.narrow(dim, x.shape[dim] - min(missing, x.shape[dim]), min(missing, x.shape[dim]))
-            x = torch.cat([x, part.flip(dim)], dim)
-    return x
+    return nn.Sequential(*(Residual(width, bias=False) for _ in range(count)))
 
 
 def build(

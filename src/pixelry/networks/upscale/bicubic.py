@@ -29,9 +29,16 @@ class Bicubic(nn.Module):
 
 
 def enlarged(x: Tensor, factor: int) -> Tensor:
-    """Return pictures (B, C, H, W) by bicubic interpolation, (B, C, factor H, factor W), with Keys' a = -0.5."""
-    # With antialiasing torch takes the kernel of Pillow and MATLAB; without it another one, with a = -0.75.
-    size = (factor * int(x.shape[-2]), factor * int(x.shape[-1]))
+    """Return pictures (B, C, H, W) by bicubic interpolation, (B, C, factor H, factor W)."""
+    return interpolated(x, (factor * int(x.shape[-2]), factor * int(x.shape[-1])))
+
+
+def interpolated(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return pictures (B, C, H, W) at another (height, width) by bicubic interpolation, with Keys' a = -0.5.
+
+    Where they become smaller, the kernel is stretched (antialiasing), as Pillow and MATLAB do.
+    """
+    # With antialiasing torch takes their kernel; without it another one, with a = -0.75.
     return F.interpolate(x.float(), size=size, mode="bicubic", antialias=True)
 
 

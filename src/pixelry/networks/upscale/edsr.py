@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from pixelry.config import Recipe
 from pixelry.errors import UsageError
+from pixelry.networks.blocks import Residual, zero
 from pixelry.networks.upscale.bicubic import enlarged
 
 SUMMARY = "a residual network of ours at the small picture's size: sharp, and quick on a CPU"
@@ -25,20 +26,6 @@ RECIPES = {
         ema=0.05, clip=1.0, augment="symmetries",
     ),
 }  # fmt: skip
-
-
-class Block(nn.Module):
-    """Two convolutions whose result is added to their input; at first it is nothing."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]  # it has a bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        changed: Tensor = self.second(F.relu(self.first(x)))
-        return x + changed
 
 
 class EDSR(nn.Module):
@@ -55,11 +42,10 @@ class EDSR(nn.Module):
         super().__init__()
         self.channels, self.factor = channels, factor
         self.enter = nn.Conv2d(channels, width, 3, padding=1)
-        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(Residual(width) for _ in range(blocks)))
         self.join = nn.Conv2d(width, width, 3, padding=1)
         self.leave = nn.Conv2d(width, channels * factor**2, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]  # it has a bias
+        zero(self.leave)
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge pictures."""
