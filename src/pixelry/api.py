@@ -243,7 +243,7 @@ def compare(
                 parameters=model.parameters,
                 train_seconds=model.card.training["seconds"],
                 epochs=model.card.training["epochs"],
-                images_per_second=prediction_speed(model, images),
+                **prediction_speed(model, images),
                 megabytes=(home / runs.MODEL).stat().st_size / 1e6,
                 history=tuple(runs.history(home, monitor)),
                 folder=str(home),
@@ -327,6 +327,7 @@ def predict(
     batch: int | None = None,
     skip_errors: bool = False,
     progress: bool = True,
+    strip: bool = False,
 ) -> Result | Results:
     """Predict for images, folders, patterns, videos and cameras.
 
@@ -339,12 +340,12 @@ def predict(
         confidence: Of a detector: least score of the boxes that are shown, from 0 to 1.
         overlap: Of a detector: of two boxes of a class with a larger intersection over union the surer stays.
         only: Of a detector: the classes that are shown, such as cat,dog.
-        tile: Of a detector or a segmenter: side in pixels of the tiles by which larger pictures are seen, so that what
-            is small keeps its pixels.
+        tile: Of a detector or a segmenter: side in pixels of tiles by which a large picture is seen, at its own size.
         settings: Other options of the task, where they are not the model's own, such as flip=true of a segmenter.
         batch: Images at once.
         skip_errors: Go on when an image cannot be read, and name it at the end.
         progress: Show progress of videos on stderr.
+        strip: Of a denoiser or upscaler: also write NAME-strip, before and after side by side.
 
     Raises:
         ImageError: An image or video cannot be read.
@@ -355,7 +356,7 @@ def predict(
     boxes = {"confidence": confidence, "overlap": overlap, "only": only}
     return predict_all(
         model, inputs, out=out, boxes=boxes, settings=settings or {}, tile=tile, batch=batch, skip_errors=skip_errors,
-        progress=progress,
+        progress=progress, strip=strip,
     )  # fmt: skip
 
 

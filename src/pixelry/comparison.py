@@ -7,26 +7,28 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from matplotlib.figure import Figure
 
 from pixelry import plugins
 from pixelry.data.dataset import Dataset, Split
-from pixelry.data.loading import SeededBatches, eval_batch, make_loader, native_size
+from pixelry.data.loading import SeededBatches, eval_batch, make_loader, native_size, to_float
 from pixelry.draw import curves_figure
 from pixelry.errors import UsageError
 from pixelry.features import load_features
 from pixelry.model import Model
 from pixelry.report import Section, format_metric, render_page
 from pixelry.runs import parse_rung
+from pixelry.tasks._restoration import Restoration
 from pixelry.tasks.base import Picture, Table
 from pixelry.tasks.generate import Generate
 from pixelry.training.evaluate import run_network
 from pixelry.training.fused import fused
 
 SPEED_SECONDS = 1.0
+LEAST_WHOLE = 10  # of slower ones two digits count
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Rung:
         train_seconds: Of training.
         epochs: Passes over the training images.
         images_per_second: At prediction, in batches, on this machine.
+        seconds_per_megapixel: Of a picture that is restored or enlarged, as it is then; None for other tasks.
         megabytes: Of the model file.
         history: (seconds of training, validation score) at each validation.
         folder: Of its run.
@@ -51,6 +54,7 @@ class Rung:
     train_seconds: float
     epochs: float
     images_per_second: float
+    seconds_per_megapixel: float | None
     megabytes: float
     history: tuple[tuple[float, float], ...]
     folder: str
@@ -78,7 +82,8 @@ class Comparison:
 
     def table(self) -> Table:
         """Return the comparison as a table."""
-        columns = ("network", self.monitor, *self._interval(), "parameters", "train s", "epochs", "images/s", "MB")
+        fixed = ("parameters", "train s", "epochs", "images/s", *self._per_megapixel(), "MB")
+        columns = ("network", self.monitor, *self._interval(), *fixed)
         return Table(
             "The ladder",
             columns,
@@ -91,6 +96,10 @@ class Comparison:
         known = any(f"{self.monitor}_low" in rung.metrics for rung in self.rungs)
         return ("95 % interval",) if known else ()
 
+    def _per_megapixel(self) -> tuple[str, ...]:
+        """Return the heading of that column, () for tasks without."""
+        return ("s/megapixel",) if any(rung.seconds_per_megapixel is not None for rung in self.rungs) else ()
+
     def _row(self, rung: Rung) -> tuple[Any, ...]:
         bounds = (rung.metrics.get(f"{self.monitor}_{end}") for end in ("low", "high"))
         between = " to ".join(format_metric(self.monitor, bound) for bound in bounds if bound is not None)
@@ -101,7 +110,10 @@ class Comparison:
             f"{rung.parameters:,}",
             f"{rung.train_seconds:.1f}",
             f"{rung.epochs:.1f}",
-            f"{rung.images_per_second:,.0f}",
+            f"{rung.images_per_second:,.0f}"
+            if rung.images_per_second >= LEAST_WHOLE
+            else f"{rung.images_per_second:.2g}",
+            *(f"{rung.seconds_per_megapixel or 0:.3g}" for _ in self._per_megapixel()),
             f"{rung.megabytes:.2f}",
         )
 
@@ -158,18 +170,33 @@ def measure(task: str, names: Sequence[str], dataset: Dataset, features: Any, ch
     return str(metric)
 
 
-def prediction_speed(model: Model, split: Split) -> float:
-    """Return images a second at prediction, for about a second: the network alone in batches, or pictures made."""
+class Speed(TypedDict):
+    """How fast a model predicts, as a `Rung` has it."""
+
+    images_per_second: float
+    seconds_per_megapixel: float | None
+
+
+def prediction_speed(model: Model, split: Split) -> Speed:
+    """Return how fast a model predicts, measured for about a second.
+
+    It is the network alone, in batches, as in an evaluation; of generators, the pictures that they make.
+    """
     if isinstance(model.task, Generate):
-        return _drawing_speed(model)
+        return Speed(images_per_second=_drawing_speed(model), seconds_per_megapixel=None)
     size = native_size(split)
     batch = next(iter(make_loader(split, SeededBatches(len(split), eval_batch(size) if size else 1), workers=0)))
-    run_network(fused(model.network), model.task, batch, memory_format=torch.channels_last)
+    seen = model.task.observe({**batch, "image": to_float(batch["image"])}, training=False)
+    network = fused(model.network)
+    output = run_network(network, model.task, seen, memory_format=torch.channels_last)
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < SPEED_SECONDS:
-        run_network(fused(model.network), model.task, batch, memory_format=torch.channels_last)
+        run_network(network, model.task, seen, memory_format=torch.channels_last)
         count += len(batch["image"])
-    return count / (time.perf_counter() - start)
+    speed = count / (time.perf_counter() - start)
+    megapixels = output.shape[-2] * output.shape[-1] / 1e6
+    restored = isinstance(model.task, Restoration)
+    return Speed(images_per_second=speed, seconds_per_megapixel=1 / (speed * megapixels) if restored else None)
 
 
 def _drawing_speed(model: Model) -> float:

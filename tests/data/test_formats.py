@@ -52,9 +52,10 @@ def test_what_is_written_is_read(name: str, writer: Writer, shape: tuple[int, ..
 
 
 def test_every_format_has_a_writer() -> None:
-    # Those of boxes are tested in test_boxes_formats.py, those of masks in test_mask_formats.py.
+    # Those of boxes are tested in test_boxes_formats.py, those of masks in test_mask_formats.py, pairs in
+    # test_denoise_given.py.
     boxes, masks = {"voc", "coco", "yolo", "boxes_csv"}, {"masks", "voc_masks", "cityscapes", "oxford_pets"}
-    assert {name for name, _, _ in WRITERS} | boxes | masks == set(formats.names())
+    assert {name for name, _, _ in WRITERS} | boxes | masks | {"pairs"} == set(formats.names())
 
 
 @pytest.mark.parametrize(("name", "writer", "shape"), WRITERS, ids=[w.__name__ for _, w, _ in WRITERS])

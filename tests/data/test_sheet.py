@@ -12,7 +12,7 @@ from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.data.shapes import CLASSES, render_shapes
 from pixelry.data.sheet import dataset_sheet
 from pixelry.draw import COLORS as PENS
-from pixelry.errors import ImageError, UsageError
+from pixelry.errors import DataError, ImageError, UsageError
 
 COLORS = torch.tensor([[200, 30, 30], [30, 160, 60], [40, 60, 200]], dtype=torch.uint8)
 NAMES = ("red", "green", "blue")
@@ -27,6 +27,21 @@ def flat(labels: list[int], side: int = 8) -> Dataset:
 
 def pixels_of(sheet: np.ndarray, color: torch.Tensor) -> np.ndarray:
     return (sheet == color.numpy()).all(-1)
+
+
+def test_a_noisy_picture_has_the_clean_one_beside_it() -> None:
+    """One of a pair may be grey and the other in colour."""
+    red = COLORS[0][:, None, None].expand(3, 8, 8)
+    grey = torch.full((1, 8, 8), 77, dtype=torch.uint8)
+    pair = Dataset("pairs", {"train": Split(grey[None], {"clean": red[None]})})
+    sheet = dataset_sheet(pair)
+    rows, columns = pixels_of(sheet, COLORS[0]).nonzero()
+    beside = pixels_of(sheet, torch.tensor([77, 77, 77])).nonzero()
+    assert len(rows) == len(beside[0]) > 0
+    assert beside[1].max() < columns.min()
+    smaller = Dataset("pairs", {"train": Split(grey[None], {"clean": red[None, :, :-1]})})
+    with pytest.raises(DataError, match="#0 has 8x8 pixels, its clean picture 7x8"):
+        dataset_sheet(smaller)
 
 
 def test_a_row_for_each_class():

@@ -261,6 +261,10 @@ def test_every_operation_works_with_text(folder, tmp_path):
         "crop": {"shape": "8"},
         "pad": {"shape": "80"},
         "noise": {"amount": 0.1},
+        "expose": {"gamma": "0.5", "low": "2"},
+        "equalize": {"clip": "0.02"},
+        "sharpen": {"amount": "1.5"},
+        "deblur": {"sigma": "1", "iterations": 5},
     }
     assert set(options) == set(OPERATIONS)
     for name in OPERATIONS:

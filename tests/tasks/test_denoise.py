@@ -388,6 +388,9 @@ def test_the_ladder_has_rungs_with_settings_of_their_own(photos: px.Dataset, her
     comparison = px.compare("denoise", photos, networks=rungs, steps=30, size=(32, 32), out=here / "c", progress=False)
     assert {rung.network for rung in comparison.rungs} == set(rungs)
     assert comparison.rungs[0].metrics["psnr"] >= comparison.rungs[1].metrics["psnr"]
+    for rung in comparison.rungs:  # the test picture has 64 x 90 pixels
+        assert rung.seconds_per_megapixel == pytest.approx(1e6 / (64 * 90) / rung.images_per_second)
+    assert "s/megapixel" in str(comparison)
     assert (here / "c" / "logistic-features-gain-window-5" / "model.safetensors").is_file()
     with (here / "c" / "logistic-features-pixels-window-3" / "metrics.csv").open() as file:
         assert list(csv.DictReader(file))

@@ -265,8 +265,15 @@ def test_augmentation_moves_boxes_with_their_pixels(how: Jitter) -> None:
 
 def test_mosaics_come_with_the_passes_and_go_at_the_end() -> None:
     task = Dense(classes=("red", "blue"), mosaic=0.8, calm=0.25)
-    shares = [task.changes(progress, passes).mosaic for progress, passes in ((0, 0), (0.1, 15), (0.5, 45), (0.75, 60))]
-    assert shares == pytest.approx([0, 0.4, 0.8, 0])
+
+    def shares(passes: float, *parts: float) -> list[float]:
+        return [task.changes(part, part * passes).mosaic for part in parts]
+
+    assert shares(32, 0.0, 0.375, 0.75) == pytest.approx([0, 0.32, 0])
+    changes = task.changes(0.375, 0.375 * 32)
+    assert (changes.zoom, changes.shift) == pytest.approx((0.4 * task.zoom, 0.4 * task.shift))
+    # Of a long run a quarter is more than ten passes.
+    assert shares(80, 0.0, 0.1875, 0.5, 0.75, 0.875) == pytest.approx([0, 0.4, 0.8, 0.8, 0])
     bright = torch.zeros(8, 3, 64, 64)
     bright[::2] = 1  # pictures are all white or all black: of four in one some are both
     still = Dense(classes=("red",), zoom=0.0, shift=0.0, saturation=0.0, value=0.0, hue=0.0)

@@ -197,6 +197,14 @@ def test_weights_of_another_model_and_a_frozen_backbone(few_digits: px.Dataset, 
     assert any(name.startswith("stages.") for name in changed)
 
 
+@pytest.mark.parametrize("several", [{"devices": 2}, {"nodes": 2}, {"strategy": "ddp"}])
+def test_half_a_run_is_not_frozen_in_several_processes(
+    several: dict[str, Any], few_digits: px.Dataset, here: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"--freeze 0\.5, a part of the run, does not go with several processes"):
+        px.train("classify", few_digits, network="cnn", steps=4, freeze=0.5, accelerator="cpu", **several, **FAST)
+
+
 def test_weights_that_do_not_fit_are_named(few_digits: px.Dataset, here: Path) -> None:
     save_file({"stages.0.0.weight": torch.zeros(2, 2)}, here / "wrong.safetensors")
     with pytest.raises(ModelError, match=r"stages.0.0.weight .* is \(2, 2\) there"):

@@ -316,8 +316,10 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the content of all splits, their names and the classes: 32 hexadecimal digits."""
+        """A hash of the content of all splits, their names, the classes and those of masks: 32 hexadecimal digits."""
         parts = [f"{name}:{self.splits[name].digest()}" for name in sorted(self.splits)]
+        if self.mask_classes:
+            parts.append(f"masks:{'|'.join(self.mask_classes)}")
         return hashlib.blake2b("|".join([*self.classes, *parts]).encode(), digest_size=16).hexdigest()
 
     @cached_property

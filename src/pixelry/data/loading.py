@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import functional as F
 
 from pixelry.data.dataset import FileImages, Images, Split, to_channels
+from pixelry.data.pairs import Pairs
 from pixelry.errors import DataError, ImageError, PixelryError
 
 Batch = dict[str, Any]
@@ -110,7 +111,7 @@ class OfSizes(Protocol):
 
 def native_size(split: Split) -> tuple[int, int] | None:
     """Return (height, width) if all images of a split have the same, else None; only headers are read."""
-    images = split.images
+    images = split.images.noisy if isinstance(split.images, Pairs) else split.images
     if isinstance(images, Tensor):
         return int(images.shape[-2]), int(images.shape[-1])
     if isinstance(images, OfSizes):

@@ -12,6 +12,7 @@ from torch import Tensor
 from pixelry.blending import tile_starts
 from pixelry.data.dataset import FileImages, Images, Split, to_channels
 from pixelry.data.loading import MEMORY_LIMIT
+from pixelry.data.pairs import Pairs
 from pixelry.errors import DataError
 from pixelry.pixels import read_header
 
@@ -20,7 +21,7 @@ Size = tuple[int, int]
 
 def image_sizes(split: Split) -> list[Size]:
     """Return (height, width) of each picture; of files only the headers are read."""
-    images = split.images
+    images = split.images.noisy if isinstance(split.images, Pairs) else split.images
     if isinstance(images, Tensor):
         return [(int(images.shape[-2]), int(images.shape[-1]))] * len(images)
     if isinstance(images, FileImages):
@@ -59,7 +60,7 @@ def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY
     Args:
         split: Pictures of at least the patches' size.
         size: (height, width) of the patches.
-        channels: 1 or 3.
+        channels: 1 or 3; of pairs twice as many.
         memory: At most so many bytes are held; of more patches a seeded random part is taken.
 
     Raises:

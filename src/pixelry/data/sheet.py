@@ -12,6 +12,7 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from pixelry.data.dataset import Dataset, Split
+from pixelry.data.pairs import apart, is_paired, joined
 from pixelry.draw import INK, class_colors, draw_boxes, draw_mask, draw_objects
 from pixelry.errors import DataError, UsageError
 from pixelry.pixels import contact_sheet
@@ -33,7 +34,8 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
     `per_class` rows of any pictures are drawn. Of detection data a row has pictures that contain the class, larger,
     with their boxes; those of the class carry its name. Masks lie over the pictures in the colours of their classes,
     which stand below them; without such masks those of objects, each in a colour of its own. Where the masks of a
-    picture's objects cannot be drawn, its boxes stand alone, and `check_dataset` says why.
+    picture's objects cannot be drawn, its boxes stand alone, and `check_dataset` says why. A noisy picture has the
+    clean one beside it.
 
     Args:
         dataset: The data.
@@ -65,7 +67,8 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
         drawn = [_picture(dataset, part, int(i)) for i in generator.permutation(len(part))[: per_class**2]]
         rows += [("", drawn[start : start + per_class]) for start in range(0, len(drawn), per_class)]
     masked = "mask" in part.targets and dataset.mask_classes
-    sheet = _rows(rows, per_class, BOXES_CELL if masked or "boxes" in part.targets else LARGEST_CELL)
+    large = masked or "boxes" in part.targets or is_paired(part)
+    sheet = _rows(rows, per_class, BOXES_CELL if large else LARGEST_CELL)
     return stacked([("", sheet), ("", _legend(dataset.mask_classes, sheet.shape[1]))]) if masked else sheet
 
 
@@ -103,6 +106,8 @@ def _members(dataset: Dataset, part: Split) -> list[tuple[str, NDArray[np.int64]
 
 def _picture(dataset: Dataset, part: Split, index: int, label: int | None = None) -> Picture:
     """Return a picture; of detection data as large as its cell, with its boxes, those of one class with the name."""
+    if is_paired(part):
+        return np.concatenate([as_picture(one) for one in apart(joined(part, 3).images[index])], axis=1)
     picture = as_picture(part.images[index])
     if "mask" in part.targets and dataset.mask_classes:
         ids = np.asarray(part.targets["mask"][index])

@@ -1,4 +1,4 @@
-"""Pixels: read and write images, collections, dtypes, colour, geometry, noise, quality, plots.
+"""Pixels: read and write images, collections, dtypes, colour, geometry, noise, enhancement, quality, plots.
 
 Pure functions on NumPy arrays (H, W) or (H, W, C): `image` first, everything else by keyword. What
 scikit-image and Pillow do is theirs; this is one door to both, with one rule for dtypes and errors that say
@@ -10,8 +10,10 @@ from __future__ import annotations
 from pixelry.pixels.batch import BatchResult, InfoResult, inspect_files, process
 from pixelry.pixels.collection import ImageCollection, image_files
 from pixelry.pixels.color import blend_alpha, drop_alpha, to_color, to_grey
+from pixelry.pixels.deblur import deblur
 from pixelry.pixels.dtype import as_float, as_int, as_ubyte, as_uint, to_uint8
 from pixelry.pixels.encode import encode_image
+from pixelry.pixels.enhance import equalize, expose, sharpen
 from pixelry.pixels.geometry import crop, downscale, pad, rescale, resize
 from pixelry.pixels.header import Header, read_header
 from pixelry.pixels.io import (
@@ -47,9 +49,12 @@ __all__ = [
     "contact_sheet",
     "convert",
     "crop",
+    "deblur",
     "downscale",
     "drop_alpha",
     "encode_image",
+    "equalize",
+    "expose",
     "gaussian_noise",
     "histogram",
     "image_files",
@@ -66,6 +71,7 @@ __all__ = [
     "rescale",
     "resize",
     "salt_pepper_noise",
+    "sharpen",
     "show_collection",
     "side_by_side",
     "ssim",

@@ -70,7 +70,7 @@ def process(
 
     Args:
         files: Image files, folders or patterns.
-        operation: convert, resize, rescale, downscale, crop, pad or noise.
+        operation: convert, resize, rescale, downscale, crop, pad, noise, expose, equalize, sharpen or deblur.
         out: The folder to write to.
         format: Write another format: png, jpeg, tiff, bmp, gif or webp.
         overwrite: Replace files that exist.

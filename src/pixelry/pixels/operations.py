@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from pixelry.errors import UsageError, did_you_mean, unknown
 from pixelry.pixels.color import to_color, to_grey
+from pixelry.pixels.deblur import deblur
 from pixelry.pixels.dtype import Image, Kind, check_image, to_kind
+from pixelry.pixels.enhance import equalize, expose, sharpen
 from pixelry.pixels.geometry import crop, downscale, pad, rescale, resize
 from pixelry.pixels.noise import noise
 
@@ -52,6 +54,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "crop": crop,
     "pad": pad,
     "noise": noise,
+    "expose": expose,
+    "equalize": equalize,
+    "sharpen": sharpen,
+    "deblur": deblur,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -47,20 +49,31 @@ class RestorationEvaluator(Evaluator):
         self.protocol, self.given, self.border, self.luma = protocol, given, border, luma
         # Of each picture: index, PSNR given, PSNR, SSIM given, SSIM, share of pixels right (of binary ones, or NaN).
         self.add_state("figures", default=[], dist_reduce_fx="cat")
-        self.shown: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self.shown: dict[int, tuple[np.ndarray, ...]] = {}
+        self.without_truth = False
 
     def update(self, output: Tensor, batch: Batch) -> None:
-        """Take intensities (B, C, H, W), and the batch's "target" (clean), "given" or else "image", and "index"."""
+        """Take intensities (B, C, H, W), and the batch's "target" (clean), "given" or else "image", and "index".
+
+        Where there is no clean picture, the target is the noisy one, and "masked" (B, 1, H, W) says which of its pixels
+        were told without being seen: they alone are judged, by PSNR.
+        """
         restored, rows = output.clamp(0, 1).cpu(), [torch.zeros(0, FIGURES, dtype=torch.float64)]
         given = batch["given"] if "given" in batch else batch["image"]
         for i, index in enumerate(batch["index"].tolist()):
             clean, before = batch["target"][i].cpu(), given[i].cpu().clamp(0, 1)
             parts = [part.movedim(0, -1).double().numpy() for part in (clean, before, restored[i])]
-            figures = self._figures(*(self._judged(part) for part in parts))
-            rows.append(torch.tensor([[index, *figures, _right(restored[i], clean)]], dtype=torch.float64))
+            if "masked" in batch:
+                self.without_truth = True
+                figures = _told(parts[0], parts[2], batch["masked"][i, 0].cpu().numpy())
+            else:
+                figures = self._figures(*(self._judged(part) for part in parts))
+            right = float("nan") if "masked" in batch else _right(restored[i], clean)
+            rows.append(torch.tensor([[index, *figures, right]], dtype=torch.float64))
             if index < SHOWN:
                 clean_picture, given_picture, restored_picture = (to_uint8(part.clip(0, 1)) for part in parts)
-                self.shown[index] = (given_picture, restored_picture, clean_picture)
+                shown = (given_picture, restored_picture, clean_picture)
+                self.shown[index] = shown[:2] if self.without_truth else shown
         self.figures.append(torch.cat(rows))
 
     def _judged(self, picture: np.ndarray) -> np.ndarray:
@@ -82,10 +95,13 @@ class RestorationEvaluator(Evaluator):
 
         `psnr` in dB (at most 100, of equal pictures) and `ssim` of the restored pictures, `psnr_noisy` and `ssim_noisy`
         (or what else the given ones are called) of those before; `pixel_accuracy`, the share of pixels on the right
-        side of one half, where the clean pictures are binary.
+        side of one half, where the clean pictures are binary. Without clean pictures there is `psnr` alone, of hidden
+        pixels against the noisy ones: it ranks models, and the noise bounds it.
         """
         _, psnr_given, psnr_restored, ssim_given, ssim_restored, right = self._gathered().T
-        means = {"psnr": psnr_restored.mean(), f"psnr_{self.given}": psnr_given.mean()}
+        means = {"psnr": psnr_restored.mean()}
+        if not np.isnan(psnr_given).any():
+            means[f"psnr_{self.given}"] = psnr_given.mean()
         if not np.isnan(ssim_restored).any():
             means |= {"ssim": ssim_restored.mean(), f"ssim_{self.given}": ssim_given.mean()}
         if not np.isnan(right).any():
@@ -100,27 +116,48 @@ class RestorationEvaluator(Evaluator):
             "Image by image",
             ("image", f"PSNR {self.given}", "PSNR", f"SSIM {self.given}", "SSIM"),
             tuple(
-                (split.name(int(row[0])), f"{row[1]:.2f}", f"{row[2]:.2f}", f"{row[3]:.3f}", f"{row[4]:.3f}")
+                (split.name(int(row[0])), _said(row[1], 2), _said(row[2], 2), _said(row[3], 3), _said(row[4], 3))
                 for row in rows[order]
             ),
-            f"{self.protocol}. The worst come first{f', {ROWS} of {len(rows)}' if len(rows) > ROWS else ''}.",
+            f"{self._protocol()}. The worst come first{f', {ROWS} of {len(rows)}' if len(rows) > ROWS else ''}.",
         )
         return Findings(self.compute(), (table,), self._pictures(split))
+
+    def _protocol(self) -> str:
+        if not self.without_truth:
+            return self.protocol
+        return (
+            f"{self.protocol}; there are no clean pictures: pixels were hidden, told from those around them, and held "
+            "against the noisy ones, so that the figures rank models, and are bounded by the noise"
+        )
 
     def _pictures(self, split: Split) -> tuple[Picture, ...]:
         if not self.shown:
             return ()
-        pictures, labels = [], []
-        for index, (given, restored, clean) in sorted(self.shown.items()):
-            pictures += [given, restored, clean]
-            labels += [f"{split.name(index).rsplit('/', 1)[-1]}, {self.given}", "restored", "true"]
-        sheet = contact_sheet(pictures, labels=labels, columns=3, cell=SHEET_CELL)
-        return (Picture("Before and after", sheet, self.protocol),)
+        pictures: list[np.ndarray] = []
+        labels: list[str] = []
+        for index, shown in sorted(self.shown.items()):
+            pictures += shown
+            what = (f"{split.name(index).rsplit('/', 1)[-1]}, {self.given}", "restored", "true")
+            labels += what[: len(shown)]
+        sheet = contact_sheet(pictures, labels=labels, columns=len(pictures) // len(self.shown), cell=SHEET_CELL)
+        return (Picture("Before and after", sheet, self._protocol()),)
 
     def _gathered(self) -> np.ndarray:
         """Return (N, 6) in the order of the split."""
         rows: np.ndarray = dim_zero_cat(self.figures).cpu().numpy()
         return rows[rows[:, 0].argsort(kind="stable")]
+
+
+def _told(noisy: np.ndarray, restored: np.ndarray, masked: np.ndarray) -> tuple[float, ...]:
+    """Return the figures of hidden pixels (H, W) of pictures (H, W, C): of PSNR alone, against the noisy ones."""
+    error = float(np.square(restored[masked] - noisy[masked]).mean())
+    nothing = float("nan")
+    return nothing, min(MOST_PSNR, -10 * math.log10(max(error, 1e-12))), nothing, nothing
+
+
+def _said(figure: float, digits: int) -> str:
+    return "" if np.isnan(figure) else f"{figure:.{digits}f}"
 
 
 def _right(restored: Tensor, clean: Tensor) -> float:

@@ -16,7 +16,7 @@ from rich.console import Console
 from pixelry.errors import ExistsError, PixelryError
 from pixelry.report import Section, render_page
 
-STOPS = ("pixels", "classify", "denoise", "generate", "diffuse", "detect", "segment")
+STOPS = ("pixels", "classify", "denoise", "upscale", "generate", "diffuse", "detect", "segment")
 PAGE = "index.html"
 # Left in the folder, so that a later tour may write it anew and never a folder that is someone's own.
 MARK = ".pixelry-tour"

@@ -120,8 +120,11 @@ def fit(
         TrainingError: The loss is no longer a number; the last checkpoint is kept.
     """
     recipe, engine = config.recipe, config.engine
-    if config.freeze < 1 and config.freeze > 0 and engine.strategy.startswith("ddp"):
-        raise UsageError("--freeze for a part of the run does not go with ddp, which fixes the trained weights")
+    if 0 < config.freeze < 1 and by_ddp(engine):
+        raise UsageError(
+            f"--freeze {config.freeze:g}, a part of the run, does not go with several processes (ddp), which agree at "
+            "the start on the weights that are trained; freeze the backbone for the whole run, or give --devices 1"
+        )
     if config.early_stop and len(task.phases) > 1:
         raise UsageError(
             f"early stopping needs a figure that gets better with the network, and {task.monitor} of a game does not"
@@ -195,16 +198,21 @@ class _Stop:
         self.trainer.should_stop = True
 
 
+def by_ddp(engine: EngineConfig) -> bool:
+    """Return whether several processes will share the training by torch's DDP: as told, or since there are several."""
+    many = engine.nodes > 1 or (engine.devices.isdigit() and int(engine.devices) > 1)
+    if engine.devices == "auto" and engine.accelerator != "cpu":
+        many = many or torch.cuda.device_count() > 1
+    return engine.strategy.startswith("ddp") or (engine.strategy == "auto" and many)
+
+
 def strategy_for(engine: EngineConfig, task: Task) -> str:
     """Return Lightning's strategy: as told, but for tasks of several phases one that lets weights have no gradient.
 
     A phase leaves those of the others alone, and DDP waits for all unless it is told not to.
     """
-    many = engine.nodes > 1 or (engine.devices.isdigit() and int(engine.devices) > 1)
-    if engine.devices == "auto" and engine.accelerator != "cpu":
-        many = many or torch.cuda.device_count() > 1
-    spread = engine.strategy == "ddp" or (engine.strategy == "auto" and many)
-    return "ddp_find_unused_parameters_true" if spread and len(task.phases) > 1 else engine.strategy
+    plain = engine.strategy in ("auto", "ddp")
+    return "ddp_find_unused_parameters_true" if plain and by_ddp(engine) and len(task.phases) > 1 else engine.strategy
 
 
 def _make_trainer(config: RunConfig, callbacks: list[Any], folder: Path, *, strategy: str) -> Trainer:

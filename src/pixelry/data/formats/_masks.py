@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelry.data.dataset import Dataset, FileImages, Split
-from pixelry.data.findings import counted, listed
+from pixelry.data.findings import counted
 from pixelry.data.formats._mask_values import Meaning
+from pixelry.data.formats._two_folders import by_name, refuse_lone
 from pixelry.data.masks import FileMasks, ValueTable
 from pixelry.errors import DataError, ImageError
 from pixelry.pixels import read_header
@@ -41,39 +42,24 @@ def matched(images: Path, masks: Path, image_list: Sequence[Path], mask_list: Se
     Raises:
         DataError: Two files of one folder have the same name, or one has no partner; the files are named.
     """
-    by_name = _by_name(images, image_list)
+    named = by_name(images, image_list)
     found: dict[str, Path] = {}
     lone, used = [], dict[str, None]()
-    for name, file in _by_name(masks, mask_list).items():
-        suffix = next((end for end in ("", *SUFFIXES) if name.endswith(end) and name[: len(name) - len(end)] in by_name
-                       and (end or name in by_name)), None)  # fmt: skip
+    for name, file in by_name(masks, mask_list).items():
+        suffix = next((end for end in ("", *SUFFIXES) if name.endswith(end) and name[: len(name) - len(end)] in named
+                       and (end or name in named)), None)  # fmt: skip
         if suffix is None:
             lone.append(file)
             continue
         stem = name[: len(name) - len(suffix)]
         if stem in found:
-            raise DataError(f"{by_name[stem]} has two masks: {found[stem]} and {file}; remove one of them")
+            raise DataError(f"{named[stem]} has two masks: {found[stem]} and {file}; remove one of them")
         found[stem] = file
         used[suffix] = None
-    without = [file for name, file in by_name.items() if name not in found]
-    for files, what, folder in ((without, "image", masks), (lone, "mask", images)):
-        if files:
-            other = "mask" if what == "image" else "image"
-            raise DataError(
-                f"{counted(len(files), what)} without {'a' if other == 'mask' else 'an'} {other} of the same name in "
-                f"{folder}: {listed([str(file) for file in files])}; add or remove files until each has its partner"
-            )
-    return [Pair(file, found[name]) for name, file in by_name.items()], ", ".join(filter(None, used))
-
-
-def _by_name(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for file in files:
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
-            raise DataError(f"{found[name]} and {file} have the same name: no telling which is meant; remove one")
-        found[name] = file
-    return found
+    without = [file for name, file in named.items() if name not in found]
+    refuse_lone(without, "image", "mask", masks)
+    refuse_lone(lone, "mask", "image", images)
+    return [Pair(file, found[name]) for name, file in named.items()], ", ".join(filter(None, used))
 
 
 def lie_as_filed(pairs: Iterable[Pair]) -> tuple[bool, list[str]]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from pixelry.data.dataset import Dataset
 from pixelry.data.findings import counted
 from pixelry.data.formats._mask_values import find_legend, understand
 from pixelry.data.formats._masks import Pair, mask_dataset, matched
-from pixelry.data.formats._shared import split_of, split_roots, subfolders
+from pixelry.data.formats._shared import split_of, subfolders
+from pixelry.data.formats._two_folders import Place, holds_pictures, places
 from pixelry.errors import DataError
-from pixelry.pixels import SUFFIXES, image_files
+from pixelry.pixels import image_files
 
 LOOKS_FOR = (
     "masks: images/ and masks/ (or labels/, annotations/), with train/, val/ and test/ in them or around them, or "
@@ -36,15 +36,6 @@ ENDS = ("annot", "_annot", "masks", "_masks", "_mask", "_labels", "_label")
 VAGUE = ("labels", "label", "annotations", "annotation")
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Folders of images and of their masks, and their split."""
-
-    split: str
-    images: Path
-    masks: Path
-
-
 def recognise(path: Path) -> bool:
     """Return whether there are two such folders with pictures in them, or empty: reading says which.
 
@@ -54,8 +45,8 @@ def recognise(path: Path) -> bool:
         return False  # Oxford-IIIT Pet, which has a format of its own
     return any(
         _pictures_or_nothing(place.images)
-        and _pictures_or_nothing(place.masks)
-        and (place.masks.name.lower() not in VAGUE or _holds_pictures(place.masks))
+        and _pictures_or_nothing(place.others)
+        and (place.others.name.lower() not in VAGUE or holds_pictures(place.others))
         for place in _places(path)
     )
 
@@ -77,35 +68,35 @@ def read(path: Path) -> Dataset:
     splits: dict[str, list[Pair]] = {}
     notes = []
     for place in places:
-        images, masks = image_files(place.images), image_files(place.masks)
+        images, masks = image_files(place.images), image_files(place.others)
         if not images and not masks:
-            raise DataError(f"{place.images} and {place.masks} hold no pictures; expected images and their masks")
+            raise DataError(f"{place.images} and {place.others} hold no pictures; expected images and their masks")
         if not images:
-            raise DataError(f"{place.images} holds no pictures; expected the images of the masks in {place.masks}")
+            raise DataError(f"{place.images} holds no pictures; expected the images of the masks in {place.others}")
         if not masks:
-            raise DataError(f"{place.masks} holds no pictures; expected the masks of the images in {place.images}")
-        pairs, ends = matched(place.images, place.masks, images, masks)
+            raise DataError(f"{place.others} holds no pictures; expected the masks of the images in {place.images}")
+        pairs, ends = matched(place.images, place.others, images, masks)
         if place.split in splits:
             raise DataError(
                 f"{place.images} is a second folder of split '{place.split}'; put them together, or move it"
             )
         splits[place.split] = pairs
         notes.append("masks are called like their images" + (f", and {ends}" if ends else ""))
-    folders = dict.fromkeys([path, *(f for place in places for f in (place.masks, place.masks.parent))])
-    annot = all(place.masks.name.endswith("annot") for place in places)
+    folders = dict.fromkeys([path, *(f for place in places for f in (place.others, place.others.parent))])
+    annot = all(place.others.name.endswith("annot") for place in places)
     files = [pair.mask for pairs in splits.values() for pair in pairs]
     meaning = understand(files, find_legend(folders), annot=annot)
     return mask_dataset(path, splits, meaning, format="masks", notes=[*notes, *_left_out(path, places)])
 
 
-def _left_out(path: Path, places: list[_Place]) -> list[str]:
+def _left_out(path: Path, places: list[Place]) -> list[str]:
     """Say what is not read: folders of splits, and what lies beside the splits' folders in one for all of them."""
-    used = {folder for place in places for one in (place.images, place.masks) for folder in (one, *one.parents)}
+    used = {folder for place in places for one in (place.images, place.others) for folder in (one, *one.parents)}
     lost = [folder for folder in subfolders(path) if _split_of_either(folder.name) and folder not in used]
     notes = []
-    inside = dict.fromkeys(one.parent for place in places for one in (place.images, place.masks))
+    inside = dict.fromkeys(one.parent for place in places for one in (place.images, place.others))
     for root in (root for root in inside if root.parent == path):
-        lost += [folder for folder in subfolders(root) if folder not in used and _holds_pictures(folder)]
+        lost += [folder for folder in subfolders(root) if folder not in used and holds_pictures(folder)]
         if loose := image_files(root, recursive=False):
             notes.append(f"{counted(len(loose), 'picture')} in {root.name}, outside its folders, left out")
     if lost:
@@ -120,44 +111,9 @@ def _split_of_either(name: str) -> str | None:
     return split_of(name) or next((split for end in ends if (split := split_of(name[: -len(end)]))), None)
 
 
-def _places(path: Path) -> list[_Place]:
-    """Return where images and masks lie; the layouts are tried one after the other."""
-    if not path.is_dir():
-        return []
-    beside = [
-        _Place(split, folder, mate)
-        for folder in subfolders(path)
-        if (split := split_of(folder.name)) and (mate := _first(path, [folder.name + end for end in ENDS]))
-    ]
-    if beside:
-        return beside
-    around = [
-        _Place(split, images, masks)
-        for split, root in split_roots(path).items()
-        if root != path and (images := _first(root, IMAGES)) and (masks := _first(root, MASKS))
-    ]
-    if around:
-        return around
-    images, masks = _first(path, IMAGES), _first(path, MASKS)
-    if images is None or masks is None:
-        return []
-    inside = [
-        _Place(split, folder, masks / folder.name)
-        for folder in subfolders(images)
-        if (split := split_of(folder.name)) and (masks / folder.name).is_dir()
-    ]
-    return inside or [_Place("train", images, masks)]
-
-
-def _first(root: Path, names: tuple[str, ...] | list[str]) -> Path | None:
-    """Return the first folder of some names, in any case."""
-    folders = {folder.name.lower(): folder for folder in subfolders(root)}
-    return next((folders[name.lower()] for name in names if name.lower() in folders), None)
+def _places(path: Path) -> list[Place]:
+    return places(path, IMAGES, MASKS, ENDS)
 
 
 def _pictures_or_nothing(folder: Path) -> bool:
-    return _holds_pictures(folder) or not any(file.is_file() for file in folder.rglob("[!.]*"))
-
-
-def _holds_pictures(folder: Path) -> bool:
-    return any(file.suffix.lower() in SUFFIXES for file in folder.rglob("*") if file.is_file())
+    return holds_pictures(folder) or not any(file.is_file() for file in folder.rglob("[!.]*"))

@@ -1,18 +1,23 @@
-"""What denoisers have in common: clean pictures, the noise that is added to them, how restored ones are judged."""
+"""What denoisers have in common: clean pictures and noise that is added, or pictures that have noise of their own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import Batch, generator_for
+from pixelry.data.pairs import PAIRED, apart, is_paired, joined
+from pixelry.data.patches import cut_patches
+from pixelry.errors import UsageError
 from pixelry.tasks._restoration import Restoration
 from pixelry.tasks._restoration_metrics import RestorationEvaluator
-from pixelry.tasks.base import Evaluator
-from pixelry.tasks.denoise.noise import Kind, add_noise, check_noise
+from pixelry.tasks.base import Evaluator, training_split
+from pixelry.tasks.denoise.blind import MASKED, hidden
+from pixelry.tasks.denoise.noise import Noise, add_noise, check_noise
 
 # Of the noise on which models are judged: image k of a split gets the noise of mix_seed(NOISE_SEED, k).
 NOISE_SEED = 2017
@@ -22,12 +27,15 @@ NOISE_SEED = 2017
 class Denoise(Restoration):
     """A clean picture from a noisy one, of any size.
 
-    Training adds noise to clean pictures, other noise at each step. A network's file says in `FAMILY` how it learns:
-    "likelihood" (its output are logits of the clean intensities) or "regression" (the intensities themselves), each a
-    file of this folder.
+    Training adds noise to clean pictures, other noise at each step; or it sees noisy pictures beside clean ones, as the
+    data has them; or noisy pictures alone, where it learns to tell pixels from those around them. A network's file says
+    in `FAMILY` how it learns: "likelihood" (its output are logits of the clean intensities) or "regression" (the
+    intensities themselves), each a file of this folder.
 
     Attributes:
-        noise: "gaussian", "salt_pepper", "poisson", or "jpeg", the losses of that format.
+        noise: "gaussian", "salt_pepper", "poisson", or "jpeg", the losses of that format. "given": the pictures have
+            noise of their own. That is what pairs of noisy and clean pictures ask for by themselves; of pictures
+            without clean ones it says that they are noisy, and that the network is to learn from them alone.
         sigma: Standard deviation of the Gaussian noise, on the scale of 255 grey levels.
         sigma_min: Where above 0, each picture's sigma is drawn uniformly from sigma_min to sigma (blind denoising).
         amount: Share of the pixels that salt and pepper replace.
@@ -35,7 +43,7 @@ class Denoise(Restoration):
         quality: Of the JPEG files, 1 to 100.
     """
 
-    noise: Kind = "gaussian"
+    noise: Noise = "gaussian"
     sigma: float = 25.0
     sigma_min: float = 0.0
     amount: float = 0.05
@@ -49,6 +57,29 @@ class Denoise(Restoration):
     def __post_init__(self) -> None:
         check_noise(self.sigma, self.sigma_min, self.amount, self.peak, self.quality)
 
+    @classmethod
+    def from_dataset(cls, dataset: Dataset, **options: Any) -> Self:
+        """Make the task; of pairs of noisy and clean pictures it takes the noise that they have.
+
+        Raises:
+            DataError: There are no training pictures.
+            UsageError: Noise is to be added to pairs, or to half of a set of them.
+        """
+        pairs = is_paired(training_split(dataset))
+        if pairs and options.setdefault("noise", "given") != "given":
+            raise UsageError(
+                f"noise is {options['noise']}, and {dataset.name} has noisy pictures beside the clean ones; leave "
+                "noise out to learn from these pairs, or give the folder of the clean pictures alone"
+            )
+        return super().from_dataset(dataset, **options)
+
+    def fit_split(self, split: Split, *, size: tuple[int, int], channels: int, training: bool = False) -> Split:
+        """Return patches that cover the training pictures; whole pictures to be judged on; pairs are one picture."""
+        if not is_paired(split):
+            return super().fit_split(split, size=size, channels=channels, training=training)
+        pairs = joined(split, channels)
+        return cut_patches(pairs, size=size, channels=2 * channels) if training else pairs
+
     def describe(self) -> str:
         """Return the noise in words."""
         sigma = f"{self.sigma_min:g} to {self.sigma:g}" if self.sigma_min else f"{self.sigma:g}"
@@ -57,23 +88,39 @@ class Denoise(Restoration):
             "salt_pepper": f"salt and pepper on {100 * self.amount:g} % of the pixels",
             "poisson": f"Poisson noise of {self.peak:g} photons at white",
             "jpeg": f"losses of JPEG at quality {self.quality}",
+            "given": "the noise that the pictures have",
         }[self.noise]
 
     def observe(self, batch: Batch, *, training: bool) -> Batch:
-        """Return the batch with noisy images, and the clean ones as "target"."""
-        clean = batch["image"]
+        """Return the batch with noisy images, and what they are to become as "target".
+
+        Of noisy pictures alone some pixels are hidden; the target are the pictures themselves, and "masked" (B, 1, H,
+        W) bool says where they are to be told.
+        """
+        images = batch["image"]
+        if images.shape[1] in PAIRED:
+            noisy, clean = apart(images)
+            return {**batch, "image": noisy, "target": clean}
+        if self.noise == "given":
+            seeds = [None] if training else [generator_for(NOISE_SEED, int(index)) for index in batch["index"]]
+            parts = [hidden(part, seed) for part, seed in zip(images.chunk(len(seeds)), seeds, strict=True)]
+            visible, masked = (torch.cat(part) for part in zip(*parts, strict=True))
+            return {**batch, "image": visible, "target": images, "given": images, MASKED: masked}
         options = {name: getattr(self, name) for name in ("sigma", "sigma_min", "amount", "peak", "quality")}
         if training:
-            return {**batch, "image": _alike(add_noise(clean, self.noise, **options), clean), "target": clean}
-        noisy = [
-            add_noise(image[None], self.noise, generator=generator_for(NOISE_SEED, int(index)), **options)
-            for image, index in zip(clean, batch["index"], strict=True)
-        ]
-        return {**batch, "image": _alike(torch.cat(noisy), clean), "target": clean}
+            return {**batch, "image": _alike(add_noise(images, self.noise, **options), images), "target": images}
+        noisy = torch.cat(
+            [
+                add_noise(image[None], self.noise, generator=generator_for(NOISE_SEED, int(index)), **options)
+                for image, index in zip(images, batch["index"], strict=True)
+            ]
+        )
+        return {**batch, "image": _alike(noisy, images), "target": images}
 
     def evaluator(self, *, sync: bool = False) -> Evaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
-        return RestorationEvaluator(f"{self.describe()}; seed {NOISE_SEED} and the image's number", sync=sync)
+        seed = "" if self.noise == "given" else f"; seed {NOISE_SEED} and the image's number"
+        return RestorationEvaluator(self.describe() + seed, sync=sync)
 
 
 def _alike(noisy: Tensor, clean: Tensor) -> Tensor:

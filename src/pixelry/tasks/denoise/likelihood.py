@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from pixelry.data.loading import Batch
 from pixelry.tasks.denoise.base import Denoise
+from pixelry.tasks.denoise.blind import MASKED, weighted
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Likelihood(Denoise):
 
         Args:
             network: Maps noisy images to logits of the clean ones.
-            batch: "image" noisy and "target" clean, both (B, C, H, W).
+            batch: "image" noisy and "target" clean, both (B, C, H, W); where there is no clean one, "masked" (B, 1, H,
+                W), the pixels that count.
             phase: The only one.
         """
         logits, target = self.output(network, batch["image"]).float(), batch["target"]
-        entropy = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target)).mean()
-        return {"loss": F.binary_cross_entropy_with_logits(logits, target) - entropy}
+        entropy = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target))
+        errors = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return {"loss": weighted(errors - entropy, batch.get(MASKED))}
 
     @staticmethod
     def intensities(output: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from pixelry.errors import UsageError
 from pixelry.pixels import encode_image, read_image
 
 Kind = Literal["gaussian", "salt_pepper", "poisson", "jpeg"]
+# What is added, or that nothing is: the pictures have noise of their own.
+Noise = Literal["gaussian", "salt_pepper", "poisson", "jpeg", "given"]
 
 
 def check_noise(sigma: float, sigma_min: float, amount: float, peak: float, quality: int) -> None:

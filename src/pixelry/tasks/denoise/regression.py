@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from pixelry.data.loading import Batch
 from pixelry.tasks.base import OF_TRAINING
 from pixelry.tasks.denoise.base import Denoise
+from pixelry.tasks.denoise.blind import MASKED, weighted
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,13 @@ class Regression(Denoise):
 
         Args:
             network: Maps noisy images to clean ones.
-            batch: "image" noisy and "target" clean, both (B, C, H, W) in [0, 1].
+            batch: "image" noisy and "target" clean, both (B, C, H, W) in [0, 1]; where there is no clean one, "masked"
+                (B, 1, H, W), the pixels that count.
             phase: The only one.
         """
         restored, target = self.output(network, batch["image"]).float(), batch["target"]
         distance = F.mse_loss if self.loss == "mse" else F.l1_loss
-        return {"loss": distance(restored, target)}
+        return {"loss": weighted(distance(restored, target, reduction="none"), batch.get(MASKED))}
 
     @staticmethod
     def intensities(output: Tensor) -> Tensor:

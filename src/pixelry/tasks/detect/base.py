@@ -28,7 +28,8 @@ Size = tuple[int, int]
 STRIDE = 32  # sides of frames are multiples of it
 LONGEST = 320  # of a frame, unless the user says more: what a CPU trains on
 CANDIDATES = 1000  # of a picture before overlapping ones are taken out
-MOSAIC_AFTER = 30.0  # passes over the data
+GROWN_AFTER = 30.0  # passes over the data
+MOST_CALM = 10.0  # passes
 LEAST_SCORE = 0.001  # what is judged; less is nothing
 
 
@@ -46,8 +47,10 @@ class Detect(Task):
         most: At most so many boxes in a picture.
         only: Names of the classes that are shown, () for all.
         mosaic: Share of training pictures that are made of four, once all have been seen thirty times; before, it
-            grows: what is new needs no mixing, and objects are learnt sooner from pictures as they are.
-        calm: Last part of a run that sees whole pictures, and no mosaics.
+            grows, as do `zoom` and `shift`: what is new needs no mixing, and objects are learnt sooner from pictures as
+            they are.
+        calm: Last part of a run, but at most ten passes over the data, that sees whole pictures, and no mosaics: a
+            few pictures, seen whole again and again, are learnt by heart.
         zoom: Training pictures are scaled by 1 - zoom to 1 + zoom.
         shift: They are moved by at most so much of a side.
         mirror: Share that is mirrored left to right.
@@ -156,7 +159,7 @@ class Detect(Task):
             return batch
         # What stands for many objects, or for one that is hardly seen, is no object, and its place no background.
         labels = torch.where(batch["crowd"], batch["labels"] + len(self.classes), batch["labels"])
-        how = self.changes(batch.get("progress", 0.0), batch.get("passes", MOSAIC_AFTER))
+        how = self.changes(batch.get("progress", 0.0), batch.get("passes", GROWN_AFTER))
         images, boxes, labels = jitter(batch["image"], batch["boxes"], labels, how)
         if self.multi_scale:
             images, boxes = rescaled(images, boxes, most=self.multi_scale, stride=STRIDE)
@@ -169,9 +172,12 @@ class Detect(Task):
             progress: The part of the run that is over.
             passes: Over the data, so far.
         """
-        share = 0.0 if progress >= 1 - self.calm else min(1.0, passes / MOSAIC_AFTER)
+        total = passes / max(progress, 1e-9)
+        calm = total - passes <= min(self.calm * total, MOST_CALM)
+        grown = min(1.0, passes / GROWN_AFTER)
+        mosaic = 0.0 if calm else grown * self.mosaic
         return Jitter(
-            share * self.mosaic, self.zoom, self.shift, mirror=self.mirror, upend=self.upend, hue=self.hue,
+            mosaic, grown * self.zoom, grown * self.shift, mirror=self.mirror, upend=self.upend, hue=self.hue,
             saturation=self.saturation, value=self.value,
         )  # fmt: skip
 
