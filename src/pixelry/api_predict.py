@@ -27,12 +27,14 @@ def predict_all(
     batch: int | None,
     skip_errors: bool,
     progress: bool,
+    strip: bool,
 ) -> Result | Results:
     """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of detectors."""
-    from pixelry.inputs import gather, has_images
+    from pixelry.inputs import gather, has_images, single_pages
     from pixelry.model import load_model
     from pixelry.predictions import save_predictions
     from pixelry.runs import make_folder
+    from pixelry.tasks._restoration import Restoration
     from pixelry.tiling import check_tile, predict_tiles
     from pixelry.types import Results
     from pixelry.video import is_video, video_files
@@ -46,6 +48,11 @@ def predict_all(
     if videos and out is None:
         raise UsageError(f"a video has many frames: give --out FOLDER for what is found in {videos[0]}")
     loaded.task.with_settings(given)  # what is wrong with them is said before a folder is made
+    restores = isinstance(loaded.task, Restoration)
+    if strip and not restores:
+        raise UsageError(f"a model for {loaded.card.task} restores no picture: --strip shows one before and after")
+    if strip and out is None:
+        raise UsageError("--strip writes a file beside each result: give --out FOLDER")
     if tile is not None:
         check_tile(loaded, tile)
     folder = make_folder(out) if out is not None else None
@@ -53,13 +60,19 @@ def predict_all(
     if images:
         gathered, single = gather(images if several else images[0])
         failed = results.failed if skip_errors else None
+        gathered = single_pages(gathered, failed) if restores else gathered
         if tile is None:
             found = loaded.predict_each(gathered, batch=batch, settings=given, failed=failed)
         else:
             found = predict_tiles(loaded, gathered, tile, settings=given, failed=failed)
-        results = save_predictions(found, folder, results.failed) if folder else Results(found, results.failed)
+        if folder:
+            results = save_predictions(found, folder, results.failed, strip=strip)
+        else:
+            results = Results(found, results.failed)
     if videos and folder:
-        watch_videos(loaded, videos, folder, results, given, tile, skip_errors=skip_errors, progress=progress)
+        watch_videos(
+            loaded, videos, folder, results, given, tile, skip_errors=skip_errors, progress=progress, strip=strip
+        )
     return results[0] if single and results and not videos else results
 
 
@@ -83,6 +96,7 @@ def watch_videos(
     *,
     skip_errors: bool,
     progress: bool,
+    strip: bool = False,
 ) -> None:
     """Predict for videos, and add to the results what came of each."""
     from pixelry.errors import ImageError
@@ -92,7 +106,8 @@ def watch_videos(
     for video in videos:
         try:
             with frame_counter(str(video), show=progress) as on_frame:
-                watched.append(save_watched(model, video, folder, settings=settings, tile=tile, on_frame=on_frame))
+                made = save_watched(model, video, folder, settings=settings, tile=tile, strip=strip, on_frame=on_frame)
+            watched.append(made)
         except ImageError as error:
             if not skip_errors:
                 raise

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pixelry.errors import ImageError, UsageError
 from pixelry.pixels import image_files, read_image
+from pixelry.pixels.io import count_pages
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,23 @@ def gather(inputs: Any) -> tuple[Iterable[Input], bool]:
         return _many(inputs), False
     several = list(_one(inputs, 0))
     return several, _is_single(inputs)
+
+
+def single_pages(inputs: Iterable[Input], failed: list[tuple[str, str]] | None) -> Iterator[Input]:
+    """Yield images but for files of several pages or frames, whose result under the same name would lack all but one.
+
+    Args:
+        inputs: As `gather` returns them.
+        failed: Is told name and message of each such file; None raises ImageError for the first.
+    """
+    for item in inputs:
+        pages = count_pages(item.content) if isinstance(item.content, Path) else 1
+        if pages == 1:
+            yield item
+            continue
+        problem = f"{item.name} holds {pages:,} pictures, pages or frames, and the result would be the first alone"
+        remedy = "give each as a file of its own, or in Python all of them as an array (N, H, W) or (N, H, W, C)"
+        note_failure(item.name, ImageError(f"{problem}; {remedy}"), failed)
 
 
 def note_failure(name: str, error: ImageError, failed: list[tuple[str, str]] | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,42 +31,50 @@ PAIR_CELL = 640
 AREA_COLUMNS = ("name", "label", "pixels", "share")
 BOX_COLUMNS = ("name", "label", "score", "left", "top", "right", "bottom")
 KEPT = 1000
-KEPT_PICTURES = 100
+KEPT_PICTURES, KEPT_BYTES = 100, 2**30
 FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
 
 
-def save_predictions(found: Iterable[Result], folder: Path, failed: Sequence[tuple[str, str]] = ()) -> Results:
+def save_predictions(
+    found: Iterable[Result], folder: Path, failed: Sequence[tuple[str, str]] = (), *, strip: bool = False
+) -> Results:
     """Write what a model says of images, as it comes.
 
     `predictions.jsonl` has a line for each; `predictions.csv` the labels, or a line for each box or each class's area,
     which `coco.json` has as COCO results; what is a picture, boxes drawn over one, or a map of classes, is a file of
     its own, named after the one that was given, beside a map also NAME-color.png and NAME-overlay.jpg; `sheet.png`
-    shows the first, and `failed.csv` names the images that could not be read.
+    shows the first, and `failed.csv` names the images that could not be read. A picture that cannot be written to its
+    end is not there.
 
     Args:
         found: Results are asked for one after the other.
         folder: Where to.
         failed: (name, message) of images that could not be read, by the time that all results have come.
+        strip: Also write NAME-strip.png of each restored picture: before and after, side by side.
 
     Returns:
-        The results; of those that are as large as pictures the first, at most 100, whose `total` says how many there
-        are in the folder.
+        The results; of those that are as large as pictures the first, at most 100 and at most 1 GiB (but always one),
+        whose `total` says how many there are in the folder.
+
+    Raises:
+        PixelryError: A file cannot be written; it is named.
     """
-    kept, total, shown = Results(), 0, list[NDArray[np.uint8]]()
+    kept, total, shown, held = Results(), 0, list[NDArray[np.uint8]](), 0
     taken, titles = {SHEET}, list[str]()
     try:
         with ExitStack() as stack:
             lines = stack.enter_context((folder / "predictions.jsonl").open("w", encoding="utf-8"))
             tables = stack.enter_context(_Tables(folder))
             for result in found:
-                file = None if isinstance(result, Labels) else _save_picture(result, folder, taken)
+                file = None if isinstance(result, Labels) else _save_picture(result, folder, taken, strip=strip)
                 lines.write(json.dumps({**result.to_dict(), **({"file": file} if file else {})}) + "\n")
                 tables.add(result)
                 total += 1
                 if len(shown) < (SHEET_IMAGES if isinstance(result, Labels) else SHEET_PAIRS):
-                    shown.append(result.image if isinstance(result, Labels) else result.draw())
+                    shown.append(_for_sheet(result))
                     titles.append(_title(result))
-                if len(kept) < KEPT_PICTURES or not isinstance(result, Segments | Restored):
+                held += _bytes(result)
+                if not kept or not _bytes(result) or (total <= KEPT_PICTURES and held <= KEPT_BYTES):
                     kept.append(result)
         kept.failed = list(failed)
         if kept.failed:
@@ -127,6 +135,22 @@ class _Tables:
         for entry in entries:
             self.coco.write((",\n" if self.written else "") + json.dumps(entry))
             self.written += 1
+
+
+def _for_sheet(result: Result) -> NDArray[np.uint8]:
+    if isinstance(result, Labels):
+        return result.image
+    # Those of large pictures would be in memory until the sheet is made.
+    return result.draw(longest=PAIR_CELL) if isinstance(result, Restored) else result.draw()
+
+
+def _bytes(result: Result) -> int:
+    """Return how much memory a result takes that is as large as a picture; 0 for others."""
+    if isinstance(result, Restored):
+        return int(result.image.nbytes)
+    if isinstance(result, Segments):
+        return int(result.ids.nbytes + (0 if result.confidence is None else result.confidence.nbytes))
+    return 0
 
 
 def _title(result: Result) -> str:
@@ -190,7 +214,9 @@ def _area_rows(segments: Segments) -> list[tuple[str, ...]]:
     return [(segments.name, label, str(area), f"{area / total:.6f}") for label, area in segments.areas.items()]
 
 
-def _save_picture(result: Boxes | Segments | Restored | Generated, folder: Path, taken: set[str]) -> str:
+def _save_picture(
+    result: Boxes | Segments | Restored | Generated, folder: Path, taken: set[str], *, strip: bool = False
+) -> str:
     """Write a picture under a name that no other has, which is added to those that are taken; return the name."""
     # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
     name = result.name if isinstance(result, Generated) else Path(result.name).stem
@@ -200,13 +226,16 @@ def _save_picture(result: Boxes | Segments | Restored | Generated, folder: Path,
     file = next(name for name in _names(stem, suffix) if name not in taken)
     taken.add(file)
     result.save(folder / file)
+    beside: dict[str, Callable[[], NDArray[np.uint8]]] = {}
     if isinstance(result, Segments):
         beside = {"-color.png": result.color, "-overlay.jpg": result.draw}
-        for ending, picture in beside.items():
-            named = Path(f"{Path(file).stem}{ending}")
-            other = next(name for name in _names(named.stem, named.suffix) if name not in taken)
-            taken.add(other)
-            write_image(folder / other, picture())
+    elif isinstance(result, Restored) and strip:
+        beside = {"-strip.png": result.draw}
+    for ending, picture in beside.items():
+        named = Path(f"{Path(file).stem}{ending}")
+        other = next(name for name in _names(named.stem, named.suffix) if name not in taken)
+        taken.add(other)
+        write_image(folder / other, picture())
     return file
 
 

@@ -148,10 +148,16 @@ class Restored(_Picture):
         """Return what JSON can hold: name, shape, dtype."""
         return {"name": self.name, "shape": list(self.image.shape), "dtype": str(self.image.dtype)}
 
-    def draw(self) -> NDArray[np.uint8]:
-        """Return the image before and after, side by side, uint8; one that was enlarged has large pixels before."""
-        before, factor = self.original, max(1, len(self.image) // len(self.original))
-        return _side_by_side(before.repeat(factor, 0).repeat(factor, 1), self.image)
+    def draw(self, *, longest: int | None = None) -> NDArray[np.uint8]:
+        """Return the image before and after, side by side, uint8; one that was enlarged is so before by interpolation.
+
+        Args:
+            longest: The longer side of each in pixels, where it would have more; None for as large as it is.
+        """
+        height, width = self.image.shape[:2]
+        scale = min(1.0, longest / max(height, width)) if longest else 1.0
+        size = max(1, round(scale * height)), max(1, round(scale * width))
+        return _side_by_side(*(_of_size(picture, size) for picture in (self.original, self.image)))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the picture, with EXIF and colour profile of the file that it came from; `.json` writes its numbers.
@@ -232,17 +238,32 @@ def _side_by_side(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8
     return np.concatenate([to_uint8(before), gap, to_uint8(after)], axis=1)
 
 
+def _of_size(image: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an image at a height and width by bicubic interpolation; floats that noise took out of [0, 1] are cut."""
+    from PIL import Image as PILImage
+
+    from pixelry.pixels import to_uint8
+
+    pixels = to_uint8(image.clip(0, 1) if image.dtype.kind == "f" else image)
+    if pixels.shape[:2] == size:
+        return pixels
+    flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    resized = PILImage.fromarray(flat).resize(size[::-1], PILImage.Resampling.BICUBIC)
+    return np.asarray(resized).reshape(*size, *pixels.shape[2:])
+
+
 def save_result(path: str | Path, picture: Callable[[], NDArray[Any]], facts: dict[str, Any], overwrite: bool) -> None:
     """Write a result: `.json` its facts, any other suffix its picture; raises ExistsError."""
+    from pixelry.pixels import write_image
+    from pixelry.pixels.io import replace_file
+
     path = Path(path)
     if path.suffix.lower() != ".json":
-        from pixelry.pixels import write_image
-
         write_image(path, picture(), overwrite=overwrite)
         return
     if path.exists() and not overwrite:
         raise ExistsError(f"{path} exists; give another name, or overwrite=True")
-    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    replace_file(path, (json.dumps(facts, indent=2) + "\n").encode())
 
 
 Result = Labels | Boxes | Segments | Restored | Generated

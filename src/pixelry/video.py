@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import platform
 import re
@@ -17,7 +18,7 @@ import numpy as np
 from natsort import natsorted
 from numpy.typing import NDArray
 
-from pixelry.errors import ExistsError, ImageError, UsageError
+from pixelry.errors import ExistsError, ImageError, PixelryError, UsageError
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts")
 STREAMS = ("rtsp://", "rtmp://", "http://", "https://", "udp://", "tcp://")
@@ -143,6 +144,8 @@ class Video:
 class VideoWriter:
     """Writes frames as an MP4 file, all of the size of the first (cut to even sides, as the codec wants them).
 
+    A file that cannot be written to its end, such as on a full disk, is removed: without its end no player opens it.
+
     Args:
         path: The file, which must not exist.
         rate: Frames a second.
@@ -160,27 +163,60 @@ class VideoWriter:
         self._stream: Any = None
 
     def write(self, image: NDArray[np.uint8]) -> None:
-        """Add a frame (H, W, 3) uint8."""
+        """Add a frame (H, W, 3) uint8.
+
+        Raises:
+            ImageError: It is narrower or lower than 2 pixels.
+            UsageError: It has another size than the first.
+            PixelryError: The file cannot be written.
+        """
         height, width = (side - side % 2 for side in image.shape[:2])
+        if not height or not width:
+            raise ImageError(
+                f"a frame has {image.shape[0]} x {image.shape[1]} pixels; {self.path} takes frames of 2 x 2 or more"
+            )
         if self._container is None:
-            self._container = av.open(str(self.path), "w")
-            codec = next(name for name in CODECS if name in av.codecs_available)
-            self._stream = self._container.add_stream(codec, rate=self._rate)
-            self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+            with self._whole():
+                self._open(height, width)
         if (height, width) != (self._stream.height, self._stream.width):
             raise UsageError(
                 f"frames of {self._stream.height}x{self._stream.width} are written to {self.path}; got one of "
                 f"{height}x{width}"
             )
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
-        self._container.mux(self._stream.encode(picture))
+        with self._whole():
+            self._container.mux(self._stream.encode(picture))
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file.
+
+        Raises:
+            PixelryError: It cannot be written.
+        """
         if self._container is not None:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
+            with self._whole():
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
             self._container = None
+
+    def _open(self, height: int, width: int) -> None:
+        self._container = av.open(str(self.path), "w")
+        codec = next(name for name in CODECS if name in av.codecs_available)
+        self._stream = self._container.add_stream(codec, rate=self._rate)
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Remove the file where it cannot be written."""
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            container, self._container = self._container, None
+            with contextlib.suppress(av.FFmpegError, OSError):
+                if container is not None:
+                    container.close()
+            self.path.unlink(missing_ok=True)
+            raise PixelryError(f"{self.path} cannot be written: {_reason(error)}") from None
 
     def __enter__(self) -> VideoWriter:
         return self

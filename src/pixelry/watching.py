@@ -7,6 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,11 +96,13 @@ def save_watched(
     *,
     settings: Mapping[str, Any] | None = None,
     tile: int | None = None,
+    strip: bool = False,
     on_frame: Callable[[int, float], None] = lambda number, seconds: None,
 ) -> Watched:
-    """Predict for a video, and write `NAME.mp4`, at the video's own rate, and `NAME.jsonl`.
+    """Predict for a video, and write `NAME.mp4`, at the video's own rate and without its sound, and `NAME.jsonl`.
 
-    A camera or stream goes on until it ends or CTRL-C. What breaks off keeps what came before, and `error` says why.
+    A camera or stream goes on until it ends or CTRL-C. What breaks off keeps what came before, and `error` says why. A
+    file that cannot be written to its end is removed.
 
     Args:
         model: Any that predicts.
@@ -107,6 +110,7 @@ def save_watched(
         folder: Where to.
         settings: Options of the task, where they are not the model's own.
         tile: Side in pixels of the tiles by which frames are seen; by default they are seen whole.
+        strip: Of a model that restores pictures: also write `NAME-strip.mp4`, frames before and after side by side.
         on_frame: Called after each frame with its number and the seconds since the beginning.
 
     Raises:
@@ -118,13 +122,19 @@ def save_watched(
     path, lines = _free(folder, stem, ".mp4"), _free(folder, stem, ".jsonl")
     start, frames, found, error = time.perf_counter(), 0, Counter[str](), ""
     try:
-        with VideoWriter(path, video.rate) as writer, lines.open("w", encoding="utf-8") as file:
+        with ExitStack() as stack:
+            file = stack.enter_context(lines.open("w", encoding="utf-8"))
+            writer = stack.enter_context(VideoWriter(path, video.rate))
+            pairs = _free(folder, f"{stem}-strip", ".mp4")
+            beside = stack.enter_context(VideoWriter(pairs, video.rate)) if strip else None
             try:
                 for frame, result in _watch(model, video, settings, tile):
                     facts = {**result.to_dict(), "name": video.name}
                     line = {"frame": frame.number, "seconds": round(frame.seconds, 4), **facts}
                     file.write(json.dumps(line) + "\n")
                     writer.write(to_uint8(result.image) if isinstance(result, Restored) else result.draw())
+                    if beside is not None:
+                        beside.write(result.draw())
                     found.update(_names(result))
                     frames += 1
                     on_frame(frames, time.perf_counter() - start)
@@ -133,7 +143,8 @@ def save_watched(
             except KeyboardInterrupt:
                 error = f"{video.name} was stopped after frame {frames}"
     except OSError as problem:
-        raise PixelryError(f"the video cannot be written to {folder}: {problem.strerror}") from None
+        lines.unlink(missing_ok=True)
+        raise PixelryError(f"{lines} cannot be written: {problem.strerror}") from None
     seconds = time.perf_counter() - start
     return Watched(video.name, frames, seconds, dict(found), path if frames else None, lines, error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -511,3 +512,20 @@ def test_no_objects_teach_the_background() -> None:
     assert losses["box_loss"].item() == 0
     assert losses["score_loss"].item() > 0
     losses["loss"].backward()
+
+
+@pytest.mark.parametrize("name", ["ssd", "faster_rcnn", "retinanet", "fcos"])
+def test_places_stay_exact_where_convolutions_are_not(name: str) -> None:
+    """Under bfloat16 the numbers that boxes are made of are float32: else a place is exact to one pixel in 128."""
+    torch.manual_seed(0)
+    module = import_module(f"pixelry.networks.detect.{name}")
+    network = module.build(channels=3, size=(320, 320), classes=2).eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        features = network.body.backbone(torch.rand(1, 3, 320, 320))
+        assert {one.dtype for one in features.values()} == {torch.float32}
+        (found,) = network(torch.rand(1, 3, 320, 320))
+    assert found["boxes"].dtype == torch.float32
+    inside = found["boxes"][(found["boxes"] > 129).all(1) & (found["boxes"] < 319).all(1)]
+    assert len(inside)
+    # In bfloat16 numbers from 128 to 256 are whole, and those above are even.
+    assert float((inside - inside.round()).abs().mean()) > 0.1

@@ -95,19 +95,40 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
         )
 
 
+class _OwnLimit:
+    """Lifts Pillow's limit of pixels, a setting of the whole process, while any thread is in here.
+
+    `check_size` has the limit that users set; some of Pillow's decoders look at their own once more.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.before = threading.Lock(), 0, PILImage.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.before, PILImage.MAX_IMAGE_PIXELS = PILImage.MAX_IMAGE_PIXELS, None
+            self.inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                PILImage.MAX_IMAGE_PIXELS = self.before
+
+
+_own_limit = _OwnLimit()
+
+
 @contextlib.contextmanager
 def headers_only() -> Iterator[None]:
     """Lift Pillow's own limit and silence its remarks on metadata, for one thread at a time.
 
-    Both are settings of the whole process, so this is for reading headers, which is quick, not for decoding.
+    Remarks are a setting of the whole process, so this is for reading headers, which is quick, not for decoding.
     """
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
+    with _own_limit, _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before, PILImage.MAX_IMAGE_PIXELS = PILImage.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            PILImage.MAX_IMAGE_PIXELS = before
+        yield
 
 
 def _open(data: bytes, name: str) -> ImageFile:
@@ -135,7 +156,7 @@ def what_it_is(data: bytes) -> str:
 
 
 def _decode_pillow(data: bytes, name: str, max_pixels: int) -> Decoded:
-    with _open(data, name) as picture:
+    with _open(data, name) as picture, _own_limit:
         check_size(*picture.size, name, max_pixels)
         deep = is_deep_color(picture)
         mode, form = mode_name(picture.mode), "JPEG" if picture.format == "MPO" else str(picture.format)

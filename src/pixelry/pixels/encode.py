@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,10 @@ FORMATS = {
 WITH_ALPHA = ("PNG", "TIFF", "WEBP")
 SOFTWARE = 305
 WITH_METADATA = ("PNG", "JPEG", "WEBP")
+# Pixels a side; of JPEG what its library takes.
+LARGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
+# Bytes from which a TIFF needs wider offsets than its classic form has; tags take some of 4 GiB.
+CLASSIC_TIFF = 2**32 - 2**25
 
 
 def format_of(path: Path) -> str:
@@ -46,12 +51,14 @@ def format_of(path: Path) -> str:
 
 
 def holds(format: str, image: Image) -> bool:
-    """Return whether a format keeps an image's dtype and alpha, be it with the losses of JPEG and WebP.
+    """Return whether a format keeps an image's size, dtype and alpha, be it with the losses of JPEG and WebP.
 
     Examples:
         >>> holds("PNG", np.zeros((2, 2), np.uint16)), holds("JPEG", np.zeros((2, 2, 4), np.uint8))
         (True, False)
     """
+    if max(image.shape[:2]) > LARGEST.get(format, math.inf):
+        return False
     if image.ndim == 3 and image.shape[2] in (2, 4) and format not in WITH_ALPHA:
         return False
     kinds = {"TIFF": "buif", "PNG": "bu", "GIF": ""}
@@ -73,6 +80,11 @@ def encode_image(image: Image, *, format: str, quality: int = 95, metadata: Meta
     if not 1 <= quality <= 100:
         raise UsageError(f"quality is {quality}; expected 1 to 100")
     pixels = _storable(image, format)
+    if max(pixels.shape[:2]) > LARGEST.get(format, math.inf):
+        raise ImageError(
+            f"{format} holds at most {LARGEST[format]:,} pixels a side, and the image has {pixels.shape[0]:,} x "
+            f"{pixels.shape[1]:,}; write PNG or TIFF"
+        )
     buffer = io.BytesIO()
     told = metadata or Metadata()
     if format == "TIFF":
@@ -83,7 +95,10 @@ def encode_image(image: Image, *, format: str, quality: int = 95, metadata: Meta
         options: dict[str, Any] = {"quality": quality} if format in ("JPEG", "WEBP") else {}
         if format in WITH_METADATA:
             options |= {name: value for name, value in (("exif", told.exif), ("icc_profile", told.profile)) if value}
-        PILImage.fromarray(pixels).save(buffer, format=format, **options)
+        try:
+            PILImage.fromarray(pixels).save(buffer, format=format, **options)
+        except (OSError, ValueError) as error:  # such as EXIF that is longer than the format takes
+            raise ImageError(f"{format} does not take it: {error}") from None
     return buffer.getvalue()
 
 
@@ -121,4 +136,5 @@ def _save_tiff(buffer: IO[bytes], pixels: Image, told: Metadata) -> None:
         options["iccprofile"] = told.profile
     if tags:
         options["extratags"] = tags
+    options["bigtiff"] = pixels.nbytes > CLASSIC_TIFF
     tifffile.imwrite(buffer, pixels, photometric=photometric, compression="zlib", metadata=None, **options)

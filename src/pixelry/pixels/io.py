@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
 from pixelry.errors import ExistsError, ImageError, UsageError, did_you_mean, unknown
-from pixelry.pixels.decode import Decoded, decode
+from pixelry.pixels.decode import MAGIC, Decoded, decode, headers_only
 from pixelry.pixels.dtype import Image
 from pixelry.pixels.encode import FORMATS, encode_image, format_of
 from pixelry.pixels.metadata import Metadata
@@ -24,6 +25,9 @@ SUFFIXES = tuple(FORMATS)
 # More than the largest cameras take, and 600 MB as RGB; what claims more is more likely a decompression bomb.
 MAX_PIXELS = 200_000_000
 MAX_PIXELS_VARIABLE = "PIXELRY_MAX_PIXELS"
+# Formats whose files may be films.
+FRAMED = ("PNG", "GIF", "WEBP")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,34 @@ def _read(source: Source, max_pixels: int | None) -> tuple[Decoded, int]:
     return decode(data, name=name, max_pixels=limit), len(data)
 
 
+def count_pages(source: Path) -> int:
+    """Return how many pictures a file holds: pages of a TIFF, less smaller copies of others, or frames of a film.
+
+    A JPEG counts as one: what telephones store behind the picture belongs to it. So does a file that cannot be read.
+
+    Args:
+        source: A picture.
+
+    Examples:
+        >>> import tempfile
+        >>> count_pages(write_image(Path(tempfile.mkdtemp()) / "one.tif", np.zeros((2, 2), dtype=np.uint8)))
+        1
+    """
+    import tifffile
+    from PIL import Image as PILImage
+
+    with contextlib.suppress(Exception):
+        with source.open("rb") as file:
+            kind = MAGIC.get(file.read(4))
+        if kind == "TIFF":
+            with tifffile.TiffFile(source) as file_of_pages:
+                pages: Any = file_of_pages.pages
+                return max(1, sum(not page.is_reduced for page in pages))
+        with headers_only(), PILImage.open(source, formats=FRAMED) as picture:
+            return int(getattr(picture, "n_frames", 1))
+    return 1
+
+
 def pixel_limit() -> int:
     """Return how many pixels an image may have: 200 million, or what the environment says."""
     text = os.environ.get(MAX_PIXELS_VARIABLE, "").replace("_", "")
@@ -210,11 +242,27 @@ def write_image(
         data = encode_image(image, format=form, quality=quality, metadata=metadata)
     except ImageError as error:
         raise ImageError(f"{path} cannot be written: {error}") from None
-    _replace(path, data)
+    replace_file(path, data)
     return path
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file that is complete or not there; one of its name stays as it was until the new one is complete.
+
+    Args:
+        path: Of the file; folders on the way are made.
+        data: What it will hold.
+
+    Raises:
+        ImageError: It cannot be written, such as to a full disk.
+
+    Examples:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> replace_file(file, b"new")
+        >>> file.read_bytes()
+        b'new'
+    """
     # A name that no one else uses, next to the file: renaming is atomic within a folder.
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -222,7 +270,8 @@ def _replace(path: Path, data: bytes) -> None:
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
-        raise ImageError(f"{path} cannot be written: {error.strerror}") from None
+        hint = "; make room, or choose another place" if error.errno in FULL else ""
+        raise ImageError(f"{path} cannot be written: {error.strerror}{hint}") from None
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)

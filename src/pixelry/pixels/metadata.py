@@ -17,6 +17,8 @@ STORAGE = {
     254, 255, 256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 513, 514,
     PROFILE,
 }  # fmt: skip
+# Of EXIF's own directory: width and height in pixels, which are those of the old file.
+EXIF_DIRECTORY, EXIF_SIZE = 34665, (40962, 40963)
 # Description, make, model, software, date, artist, copyright: of EXIF what a TIFF holds as plain text.
 TEXTS = (270, 271, 272, 305, 306, 315, 33432)
 
@@ -39,7 +41,8 @@ class Metadata:
 def read_metadata(source: Path) -> Metadata:
     """Return a file's EXIF and colour profile, as its pixels should carry them once they are upright.
 
-    EXIF that cannot be read is left out: cameras and editors leave it broken in good pictures.
+    EXIF that cannot be read is left out: cameras and editors leave it broken in good pictures. So is a profile of CMYK,
+    whose pixels `read_image` makes RGB.
 
     Args:
         source: A picture.
@@ -65,11 +68,14 @@ def read_metadata(source: Path) -> Metadata:
 
 
 def _of_picture(picture: PILImage.Image) -> Metadata:
-    profile = picture.info.get("icc_profile") or b""
+    # Inks are read as red, green and blue, of which a profile of inks says nothing.
+    profile = b"" if picture.mode == "CMYK" else picture.info.get("icc_profile") or b""
     try:
         exif = picture.getexif()
         for tag in STORAGE & set(exif):
             del exif[tag]
+        for tag in EXIF_SIZE if EXIF_DIRECTORY in exif else ():
+            exif.get_ifd(EXIF_DIRECTORY).pop(tag, None)
         texts = tuple((tag, exif[tag]) for tag in TEXTS if isinstance(exif.get(tag), str))
         if ORIENTATION in exif:
             exif[ORIENTATION] = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -18,8 +19,9 @@ from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import Batch, native_size
 from pixelry.data.patches import cut_patches, in_channels, smallest_size
 from pixelry.errors import ImageError, UsageError
-from pixelry.pixels import as_float, read_image
+from pixelry.pixels import read_image
 from pixelry.pixels.color import has_alpha
+from pixelry.pixels.dtype import check_finite, check_image
 from pixelry.tasks.base import Form, Source, Task, check_side, training_split
 from pixelry.types import Restored
 
@@ -28,6 +30,10 @@ AT_ONCE, TILE = 2**21, 1024
 # Pictures of one size up to this side are trained on whole.
 WHOLE = 128
 NOISE_BEYOND = 1.0
+# Numbers of a large picture that are brought into its dtype at once.
+BAND = 2**22
+# Of a picture: by itself, in its batch, and in the network's order of channels.
+FLOAT_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,8 @@ class Restoration(Task):
     def forward(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the better pictures, which are in [0, 1] but for what a network does not know yet.
 
-        Large pictures are seen by overlapping tiles, whose edges are blended: memory does not grow with the picture.
+        Large pictures are seen by overlapping tiles, whose edges are blended: beside the pictures and the answer memory
+        holds two rows of tiles.
         """
         images = batch["image"]
         count, channels, height, width = images.shape
@@ -89,8 +96,11 @@ class Restoration(Task):
             part = images[..., top : top + high, left : left + wide]
             return self.intensities(self.output(network, part)).flatten(0, 1).cpu()
 
-        rows = torch.cat(list(blended(answer, (height, width), TILE, scale=self.enlarged)), 1)
-        return rows.unflatten(0, (count, channels))
+        whole, top = torch.empty(count * channels, self.enlarged * height, self.enlarged * width), 0
+        for rows in blended(answer, (height, width), TILE, scale=self.enlarged):
+            whole[:, top : top + rows.shape[1]] = rows
+            top += rows.shape[1]
+        return whole.unflatten(0, (count, channels))
 
     @staticmethod
     def output(network: nn.Module, images: Tensor) -> Tensor:
@@ -108,51 +118,101 @@ class Restoration(Task):
         """Return intensities of what a network says."""
 
     def to_input(self, image: NDArray[Any], *, size: tuple[int, int], channels: int) -> Tensor:
-        """Return an image as float (C, H, W) in [0, 1], at its own size; alpha is left out."""
+        """Return an image as float (C, H, W) in [0, 1], at its own size; alpha is left out.
+
+        Raises:
+            ImageError: It is no image, of a dtype or range that a restored picture cannot have, or so large that there
+                is no memory for the result.
+        """
+        _check_range(check_image(image))
         colors = image[..., :-1] if has_alpha(image) else image
-        pixels = torch.from_numpy(np.require(_in_range(colors), np.float32, ["C", "W"]))
-        pixels = pixels[None] if pixels.ndim == 2 else pixels.movedim(-1, 0)
-        if len(pixels) not in (1, 3):
-            raise ImageError(f"an image has 1 or 3 channels, and alpha; got {image.shape}")
+        _check_memory(colors, self.enlarged, channels)
+        pixels = _channels_first(colors)
         return pixels.expand(channels, -1, -1) if channels > len(pixels) else pixels
 
     def decode(
         self, output: Tensor, sources: list[Source], names: list[str], *, size: tuple[int, int]
     ) -> list[Restored]:
         """Turn intensities (B, C, H, W) into one picture an image, of the dtype that the image had."""
-        restored = output.clamp(0, 1).movedim(1, -1).cpu().numpy()
         return [
             Restored(image=_like(pixels, source), name=name, source=source)
-            for pixels, source, name in zip(restored, sources, names, strict=True)
+            for pixels, source, name in zip(output, sources, names, strict=True)
         ]
 
 
-def _in_range(image: NDArray[Any]) -> NDArray[Any]:
-    """Return an image as floats in [0, 1]; floats as they are, so that noise may leave the range as in training."""
+def _check_memory(image: NDArray[Any], factor: int, channels: int) -> None:
+    """Raise ImageError where a picture, its result and two rows of tiles, as float32, are more than a machine holds."""
+    height, width = image.shape[:2]
+    rows = height * (FLOAT_COPIES + factor**2) + 2 * min(height, TILE) * factor**2
+    needed = 4 * rows * width * max(channels, 1 if image.ndim == 2 else image.shape[2])
+    there = physical_memory()
+    if needed > there:
+        raise ImageError(
+            f"the result has {factor * height:,} x {factor * width:,} pixels, which takes {needed / 2**30:,.0f} GiB of "
+            f"memory with all that it is made of, and there are {there / 2**30:,.1f} GiB; cut the picture into parts"
+        )
+
+
+def physical_memory() -> float:
+    """Return the machine's memory in bytes; infinity where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+def _check_range(image: NDArray[Any]) -> None:
+    """Raise ImageError unless an image is of a kind and in a range that can be restored."""
     if image.dtype.kind != "f":
-        return as_float(image)
-    if not np.isfinite(image).all() or image.min() < -NOISE_BEYOND or image.max() > 1 + NOISE_BEYOND:
+        if image.dtype.type not in (np.bool_, np.uint8, np.uint16):
+            raise ImageError(
+                f"a picture of {image.dtype} cannot be restored in kind; convert it to uint8, uint16 or floats first"
+            )
+        return
+    check_finite(image)
+    if image.min() < -NOISE_BEYOND or image.max() > 1 + NOISE_BEYOND:
         raise ImageError(
             f"floats are intensities in [0, 1], which noise may leave by {NOISE_BEYOND:g}; got values from "
             f"{image.min():g} to {image.max():g}; divide by the largest possible value"
         )
-    return image
 
 
-def _like(pixels: NDArray[np.float32], source: Source) -> NDArray[Any]:
-    """Return (H, W, C) in [0, 1] in the form of an image: its channels, alpha and dtype."""
+def _channels_first(image: NDArray[Any]) -> Tensor:
+    """Return (H, W) or (H, W, C) as float (C, H, W) in [0, 1]; floats as they are, with what noise left the range."""
+    if image.dtype.kind == "u":
+        # As float32 at once: float64 of a large picture takes gigabytes.
+        image = np.divide(image, np.float32(np.iinfo(image.dtype).max), dtype=np.float32)
+    pixels = torch.from_numpy(np.require(image, np.float32, ["C", "W"]))
+    return pixels[None] if pixels.ndim == 2 else pixels.movedim(-1, 0)
+
+
+def _like(pixels: Tensor, source: Source) -> NDArray[Any]:
+    """Return (C, H, W) in the form of an image: its channels, alpha and dtype."""
     original = source if isinstance(source, np.ndarray) else read_image(source)
     alpha = original[..., -1:] if has_alpha(original) else None
     colors = 1 if original.ndim == 2 else original.shape[-1] - (alpha is not None)
-    if colors < pixels.shape[-1]:
-        pixels = pixels.mean(-1, keepdims=True)
-    if alpha is not None and alpha.shape[:2] != pixels.shape[:2]:
-        smooth = torch.from_numpy(as_float(alpha).astype(np.float32)).movedim(-1, 0)[None]
-        larger = F.interpolate(smooth, pixels.shape[:2], mode="bilinear", align_corners=False)[0]
-        alpha = _of_dtype(larger.movedim(0, -1).numpy(), original.dtype)
-    form = _of_dtype(pixels, original.dtype)
-    form = form if alpha is None else np.concatenate([form, alpha], -1)
-    return form[..., 0] if original.ndim == 2 else form
+    size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
+    picture = np.empty((*size, colors + (alpha is not None)), original.dtype)
+    _fill(picture[..., :colors], pixels)
+    if alpha is not None and alpha.shape[:2] == size:
+        picture[..., -1:] = alpha
+    elif alpha is not None:
+        smooth = F.interpolate(_channels_first(alpha)[None], size, mode="bilinear", align_corners=False)
+        _fill(picture[..., -1:], smooth[0])
+    return picture[..., 0] if original.ndim == 2 else picture
+
+
+def _fill(picture: NDArray[Any], pixels: Tensor) -> None:
+    """Write intensities (C, H, W) into a picture (H, W, C) of any dtype; a grey one takes the mean of the channels.
+
+    Band by band: of a large picture each further copy as floats takes gigabytes.
+    """
+    rows = max(1, BAND // (pixels.shape[0] * pixels.shape[-1]))
+    for top in range(0, pixels.shape[-2], rows):
+        band = pixels[:, top : top + rows].clamp(0, 1).movedim(0, -1).cpu().numpy()
+        if picture.shape[-1] < band.shape[-1]:
+            band = band.mean(-1, keepdims=True)
+        picture[top : top + rows] = _of_dtype(band, picture.dtype)
 
 
 def _of_dtype(pixels: NDArray[np.float32], kind: np.dtype[Any]) -> NDArray[Any]:
@@ -161,7 +221,5 @@ def _of_dtype(pixels: NDArray[np.float32], kind: np.dtype[Any]) -> NDArray[Any]:
         return pixels > 0.5
     if kind.kind == "f":
         return pixels.astype(kind)
-    if kind in (np.uint8, np.uint16):
-        levels: NDArray[Any] = (pixels * np.iinfo(kind).max).round().astype(kind)
-        return levels
-    raise ImageError(f"a picture of {kind} cannot be restored in kind; convert it to uint8, uint16 or floats first")
+    levels: NDArray[Any] = (pixels * np.iinfo(kind).max).round().astype(kind)
+    return levels

@@ -25,6 +25,7 @@ FAMILY = "regression"
 RECIPES = {"denoise": Recipe(augment="none")}
 LEVELS = 255.0
 FITTED = 256  # patches by which the level is measured
+LEAST = 8  # pixels a side that wavelets and patches want
 
 
 class Level(Fitted):
@@ -70,11 +71,11 @@ class Classical(nn.Module):
         """Restore each picture."""
         restored = []
         for image in x.detach().float().cpu():
-            picture = as_array(image)
+            picture, (height, width) = as_array(image), image.shape[-2:]
             sigma = measured(picture) if self.each else float(self.level.sigma)
             # Where there is no noise, there is nothing to restore, and some methods divide by its level.
-            result = np.atleast_3d(self.restore(picture, sigma) if sigma > 0 else picture).astype(np.float32)
-            restored.append(torch.from_numpy(result).movedim(-1, 0))
+            result = np.atleast_3d(self.restore(mirrored(picture), sigma) if sigma > 0 else picture)
+            restored.append(torch.from_numpy(result[:height, :width].astype(np.float32)).movedim(-1, 0))
         return torch.stack(restored).to(x)
 
 
@@ -121,6 +122,14 @@ def as_array(image: Tensor) -> Picture:
     return values
 
 
+def mirrored(picture: Picture) -> Picture:
+    """Return a picture that is continued by its mirror image where it has fewer pixels a side than methods want."""
+    missing = [max(0, LEAST - side) for side in picture.shape[:2]]
+    if not any(missing):
+        return picture
+    return np.pad(picture, [(0, count) for count in (*missing, *[0] * (picture.ndim - 2))], mode="symmetric")
+
+
 def channel_axis(picture: Picture) -> int | None:
     """Return the axis of the channels, as scikit-image wants it."""
     return None if picture.ndim == 2 else -1
@@ -130,4 +139,4 @@ def measured(picture: Picture) -> float:
     """Return the noise's standard deviation by its finest wavelet coefficients (Donoho and Johnstone 1994)."""
     from skimage.restoration import estimate_sigma
 
-    return float(estimate_sigma(picture, average_sigmas=True, channel_axis=channel_axis(picture)))
+    return float(estimate_sigma(mirrored(picture), average_sigmas=True, channel_axis=channel_axis(picture)))

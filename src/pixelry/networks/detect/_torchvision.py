@@ -23,6 +23,9 @@ REGIONS = {
     "rpn_pre_nms_top_n_train": 1000, "rpn_post_nms_top_n_train": 500, "rpn_pre_nms_top_n_test": 500,
     "rpn_post_nms_top_n_test": 250, "box_batch_size_per_image": 128,
 }  # fmt: skip
+# What they give is brought to full precision: places in bfloat16 are exact to one pixel in 128, and torchvision reckons
+# with boxes in the precision of what it is given.
+PRECISE = ("backbone", "head", "rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor")
 ONE_LOOK = Recipe(lr=3e-4, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none")
 
 
@@ -62,6 +65,9 @@ class Regions(nn.Module):
         transform: Any = self.body.transform
         self.statistics = (tuple(transform.image_mean), tuple(transform.image_std))
         self.body.transform = Untouched()
+        for name, module in self.body.named_modules():
+            if name in PRECISE:
+                module.register_forward_hook(_precise)
 
     @property
     def head(self) -> nn.Module:
@@ -87,17 +93,24 @@ class Regions(nn.Module):
             targets: For each picture "boxes" (n, 4) xyxy in pixels and "labels" (n,), from 0; for a body that wants
                 them "masks" (n, H, W) uint8.
         """
-        # In full precision: boxes of bfloat16 are exact to one pixel in 128.
-        with torch.autocast(x.device.type, enabled=False):
-            pictures = self.normalize(x.float()).expand(-1, 3, -1, -1)
-            if targets is not None:
-                # torchvision tells training from use by the mode of these, also while the backbone is frozen.
-                for module in (self.body, *self.body.children()):
-                    module.training = True
-                moved = [{**one, "labels": one["labels"] + self.first} for one in targets]
-                return self.body(list(pictures), moved)
-            found = self.body(list(pictures))
+        pictures = self.normalize(x.float()).expand(-1, 3, -1, -1)
+        if targets is not None:
+            # torchvision tells training from use by the mode of these, also while the backbone is frozen.
+            for module in (self.body, *self.body.children()):
+                module.training = True
+            moved = [{**one, "labels": one["labels"] + self.first} for one in targets]
+            return self.body(list(pictures), moved)
+        found = self.body(list(pictures))
         return [{**one, "labels": one["labels"] - self.first} for one in found]
+
+
+def _precise(module: nn.Module, given: Any, result: Any) -> Any:
+    """Return what a module gave with all its numbers as float32, as a hook of it."""
+    if isinstance(result, Tensor):
+        return result.float() if result.is_floating_point() else result
+    if isinstance(result, Mapping):
+        return type(result)((key, _precise(module, given, value)) for key, value in result.items())  # type: ignore[call-arg]
+    return type(result)(_precise(module, given, value) for value in result)
 
 
 def one_look(
