@@ -525,7 +525,6 @@ def test_places_stay_exact_where_convolutions_are_not(name: str) -> None:
         assert {one.dtype for one in features.values()} == {torch.float32}
         (found,) = network(torch.rand(1, 3, 320, 320))
     assert found["boxes"].dtype == torch.float32
-    inside = found["boxes"][(found["boxes"] > 129).all(1) & (found["boxes"] < 319).all(1)]
-    assert len(inside)
+    far = found["boxes"][(found["boxes"] > 129) & (found["boxes"] < 319)]
     # In bfloat16 numbers from 128 to 256 are whole, and those above are even.
-    assert float((inside - inside.round()).abs().mean()) > 0.1
+    assert float(((far - far.round()).abs() > 0.01).float().mean()) > 0.1
