@@ -118,7 +118,7 @@ def check_side(network: nn.Module, images: Tensor) -> None:
     if min(images.shape[-2:]) < least:
         raise ImageError(
             f"the picture has {images.shape[-2]}x{images.shape[-1]} pixels; the network looks through a window of "
-            f"{least}x{least}"
+            f"{least}x{least}: leave it out, or continue it to that size (`pixelry pixels pad`)"
         )
 
 
