@@ -226,7 +226,7 @@ def compare(
     monitor = measure(task, names, dataset, features, channels)
     folder = runs.next_folder(out, f"compare-{task}")
     split = "test" if "test" in dataset.splits else "val"
-    rungs = []
+    rungs, sign = list[Rung](), -1 if _task(task).higher_is_better else 1
     for name in names:
         network, own = runs.parse_rung(name)
         home = folder / runs.folder_name(name)
@@ -249,10 +249,9 @@ def compare(
                 folder=str(home),
             )
         )
-    sign = -1 if _task(task).higher_is_better else 1
-    ordered = tuple(sorted(rungs, key=lambda rung: sign * rung.metrics[monitor]))
-    comparison = Comparison(task, dataset.name, split, str(budget), monitor, ordered)
-    comparison.save(folder)
+        ordered = tuple(sorted(rungs, key=lambda rung: sign * rung.metrics[monitor]))
+        comparison = Comparison(task, dataset.name, split, str(budget), monitor, ordered)
+        comparison.save(folder)  # each time: one that is stopped keeps what it has
     if console:
         console.print(f"comparison: {folder / 'index.html'}", highlight=False, soft_wrap=True)
     return comparison

@@ -20,6 +20,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.utilities import dim_zero_cat
 
 import pixelry as px
+from pixelry import api
 from pixelry.blending import tile_starts
 from pixelry.data.dataset import FileImages, Split
 from pixelry.data.patches import cut_patches, image_sizes
@@ -396,6 +397,24 @@ def test_the_ladder_has_rungs_with_settings_of_their_own(photos: px.Dataset, her
         assert list(csv.DictReader(file))
     with pytest.raises(UsageError, match="key=value"):
         px.compare("denoise", photos, networks=["logistic:window"], steps=1, progress=False)
+
+
+def test_a_comparison_that_is_stopped_keeps_what_it_has(
+    photos: px.Dataset, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = api.train
+
+    def stopped(*given: Any, **options: Any) -> px.Model:
+        if options["network"] == "tv":
+            raise KeyboardInterrupt
+        return train(*given, **options)
+
+    monkeypatch.setattr(api, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        px.compare("denoise", photos, networks=["wavelet", "tv"], steps=1, out=here / "c", progress=False)
+    kept = json.loads((here / "c" / "comparison.json").read_text(encoding="utf-8"))
+    assert [rung["network"] for rung in kept["networks"]] == ["wavelet"]
+    assert (here / "c" / "index.html").is_file()
 
 
 def test_a_resumed_run_ends_with_the_same_weights(photos: px.Dataset, here: Path) -> None:
