@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
+from pixelry import cli
 from pixelry.data.catalog import load_dataset
 from pixelry.data.dataset import Dataset, Split
+
+
+class Said(NamedTuple):
+    """Exit code, stdout and stderr of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Run the command line in this process; torch is imported once for all tests."""
+
+    def call(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["pixelry", *map(str, words)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Said(code if isinstance(code, int) else 0, said.out, said.err)
+
+    return call
 
 
 @pytest.fixture(scope="session", autouse=True)

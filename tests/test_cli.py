@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -13,37 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pixelry import cli
 from pixelry.pixels import read_image, write_image
-
-
-class Said:
-    """Exit code, stdout and stderr of a command."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run the command line in this process; torch is imported once for all tests."""
-
-    def call(*words: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["pixelry", *map(str, words)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return Said(code if isinstance(code, int) else 0, said.out, said.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -146,6 +146,15 @@ def test_results_draw_save_and_count(model: px.Model, picture: np.ndarray, here:
         Labels(np.zeros(2, np.float32), ("a", "b", "c"), "x", picture)
 
 
+def test_the_sheet_of_a_folder_of_results_is_none_of_its_pictures(model: px.Model, here: Path) -> None:
+    write_image(here / "mine" / "sheet.png", np.zeros((8, 8), np.uint8))  # as a user may call a picture
+    assert len(model.predict(here / "mine")) == 1
+    for name in ("0.png", "1.png", "sheet.png"):
+        write_image(here / "made" / name, np.zeros((8, 8), np.uint8))
+    (here / "made" / "images.jsonl").write_text('{"file": "0.png"}\n')  # as `generate` leaves it
+    assert [found.name for found in model.predict(here / "made")] == [f"{here}/made/0.png", f"{here}/made/1.png"]
+
+
 def test_saving_never_overwrites_unasked(model: px.Model, here: Path) -> None:
     model.save(here / "m.safetensors")
     with pytest.raises(ExistsError, match=r"m.safetensors exists"):

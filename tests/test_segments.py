@@ -77,7 +77,9 @@ def test_pictures_and_files(here: Path) -> None:
     found.save(here / "map.png", overwrite=True)
     found.save(here / "drawn.jpg")
     with PILImage.open(here / "drawn.jpg") as page:
-        assert page.size == (4, 3)
+        assert page.size == (480, 360)  # enlarged, so that names can be read
+    assert found.draw().shape == (3, 4, 3)
+    assert found.draw(scale=2).shape == (6, 8, 3)
     found.save(here / "facts.json")
     assert json.loads((here / "facts.json").read_text()) == found.to_dict()
     # An image in a file is read when it is wanted.

@@ -120,22 +120,31 @@ class Boxes:
         ]
         return {"name": self.name, "boxes": found}
 
-    def draw(self) -> NDArray[np.uint8]:
-        """Return the image with its boxes, (H, W, 3) uint8."""
-        from pixelry.draw import draw_boxes
+    def draw(self, *, scale: int | None = 1) -> NDArray[np.uint8]:
+        """Return the image with its boxes, (scale H, scale W, 3) uint8.
 
-        texts = [f"{name} {score:.0%}" for name, score in zip(self.names, self.scores, strict=True)]
-        return draw_boxes(self.image, self.xyxy, self.labels, texts)
+        Args:
+            scale: Each pixel is drawn so many times as high and wide; None for as many times as it takes to read names
+                on a small image.
+        """
+        from pixelry.draw import draw_boxes, legible_scale, magnified
+
+        image = self.image
+        scale = legible_scale(image.shape) if scale is None else scale
+        return draw_boxes(magnified(image, scale), scale * self.xyxy, self.labels, self._texts())
+
+    def _texts(self) -> list[str]:
+        return [f"{name} {score:.0%}" for name, score in zip(self.names, self.scores, strict=True)]
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the result: `.json` the boxes, an image suffix the picture.
+        """Write the result: `.json` the boxes, an image suffix the picture; a small one is enlarged, see `draw`.
 
         Raises:
             ExistsError: The file exists and `overwrite` is off.
         """
         from pixelry.types import save_result
 
-        save_result(path, self.draw, self.to_dict(), overwrite)
+        save_result(path, lambda: self.draw(scale=None), self.to_dict(), overwrite)
 
     def __str__(self) -> str:
         found = ", ".join(f"{n} {name}" for name, n in self.counts.items())

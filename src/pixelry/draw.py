@@ -22,6 +22,7 @@ ACCENT = "#0b6e99"
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#000000")
 LIGHT = ("#e69f00", "#56b4e9", "#f0e442")
 DPI = 110
+LEGIBLE = 480  # pixels of the longer side that are enough for names to be read
 NAMING = 160  # pixels of the longer side at which the places for names are looked for
 
 
@@ -57,6 +58,24 @@ def to_png(content: Figure | NDArray[Any]) -> bytes:
 def _page(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return an image (H, W) or (H, W, C) of any dtype as a network sees it: (H, W, 3) uint8, alpha over white."""
     return to_color(to_uint8(image))
+
+
+def legible_scale(size: Sequence[int]) -> int:
+    """Return how many times as large a small picture is to be drawn for names on it to be read; 1 for larger ones.
+
+    Args:
+        size: (height, width, ...) in pixels.
+
+    Examples:
+        >>> legible_scale((128, 96)), legible_scale((300, 500))
+        (3, 1)
+    """
+    return max(1, LEGIBLE // max(size[:2]))
+
+
+def magnified(image: NDArray[Any], scale: int) -> NDArray[Any]:
+    """Return an image or map (H, W, ...) with each pixel `scale` times as high and wide."""
+    return image.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else image
 
 
 def draw_boxes(

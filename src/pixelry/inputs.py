@@ -17,6 +17,10 @@ from pixelry.errors import ImageError, UsageError
 from pixelry.pixels import image_files, read_image
 from pixelry.pixels.io import count_pages
 
+# What a folder of results holds beside its pictures: some of them on one page, and a line for each.
+SHEET = "sheet.png"
+PREDICTED, GENERATED = "predictions.jsonl", "images.jsonl"
+
 
 @dataclass(frozen=True)
 class Input:
@@ -125,7 +129,7 @@ def _one(item: Any, number: int) -> Iterator[Input]:
 def _files(item: str | Path) -> Iterator[Input]:
     path = Path(item)
     if path.is_dir():
-        files = image_files(path)
+        files = [file for file in image_files(path) if not _is_sheet(file)]
     elif path.exists() or not glob.has_magic(str(item)):
         files = [path]
     else:
@@ -133,6 +137,11 @@ def _files(item: str | Path) -> Iterator[Input]:
     if not files:
         raise UsageError(f"no image files in '{item}'")
     yield from (Input(str(file), Path(file)) for file in files)
+
+
+def _is_sheet(file: Path) -> bool:
+    """Return whether a file is the sheet that Pixelry writes beside the pictures that it makes: none of them."""
+    return file.name == SHEET and any((file.parent / lines).is_file() for lines in (PREDICTED, GENERATED))
 
 
 def _channels_last(tensor: Tensor) -> NDArray[Any]:

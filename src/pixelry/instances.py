@@ -70,13 +70,18 @@ class Instances(Boxes):
         found = [{**box, "pixels": int(n)} for box, n in zip(facts["boxes"], self.pixels, strict=True)]
         return {**facts, "boxes": found}
 
-    def draw(self) -> NDArray[np.uint8]:
-        """Return the image with the objects' pixels in their colours, and their boxes, (H, W, 3) uint8."""
-        from pixelry.draw import draw_boxes, draw_objects
+    def draw(self, *, scale: int | None = 1) -> NDArray[np.uint8]:
+        """Return the image with the objects' pixels in their colours, and their boxes, (scale H, scale W, 3) uint8.
 
-        texts = [f"{name} {score:.0%}" for name, score in zip(self.names, self.scores, strict=True)]
+        Args:
+            scale: Each pixel is drawn so many times as high and wide; None for as many times as it takes to read names
+                on a small image.
+        """
+        from pixelry.draw import draw_boxes, draw_objects, legible_scale, magnified
+
         page = draw_objects(self.image, _Decoded(self.runs), strength=STRENGTH)
-        return draw_boxes(page, self.xyxy, self.labels, texts)
+        scale = legible_scale(page.shape) if scale is None else scale
+        return draw_boxes(magnified(page, scale), scale * self.xyxy, self.labels, self._texts())
 
     def __repr__(self) -> str:
         return f"Instances({self})"

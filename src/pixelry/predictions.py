@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ from PIL import Image as PILImage
 from pixelry.boxes import Boxes
 from pixelry.draw import draw_samples
 from pixelry.errors import PixelryError
+from pixelry.inputs import GENERATED, PREDICTED, SHEET
 from pixelry.pixels import contact_sheet, write_image
 from pixelry.pixels.encode import FORMATS, holds
 from pixelry.segments import Segments
 from pixelry.types import Generated, Labels, Restored, Result, Results
 from pixelry.way import Way, way_strip
 
-SHEET = "sheet.png"
 SHEET_IMAGES = 64
 SHEET_PAIRS = 12
 SHEET_SAMPLES = 100
@@ -63,7 +64,7 @@ def save_predictions(
     taken, titles = {SHEET}, list[str]()
     try:
         with ExitStack() as stack:
-            lines = stack.enter_context((folder / "predictions.jsonl").open("w", encoding="utf-8"))
+            lines = stack.enter_context((folder / PREDICTED).open("w", encoding="utf-8"))
             tables = stack.enter_context(_Tables(folder))
             for result in found:
                 file = None if isinstance(result, Labels) else _save_picture(result, folder, taken, strip=strip)
@@ -83,7 +84,7 @@ def save_predictions(
         raise PixelryError(f"the predictions cannot be written to {folder}: {error.strerror}") from None
     finally:
         if not total:  # nothing came: the folder is free for another try
-            (folder / "predictions.jsonl").unlink(missing_ok=True)
+            (folder / PREDICTED).unlink(missing_ok=True)
     kept.folder = folder
     kept.total = total if total > len(kept) else None
     if shown:
@@ -140,8 +141,10 @@ class _Tables:
 def _for_sheet(result: Result) -> NDArray[np.uint8]:
     if isinstance(result, Labels):
         return result.image
-    # Those of large pictures would be in memory until the sheet is made.
-    return result.draw(longest=PAIR_CELL) if isinstance(result, Restored) else result.draw()
+    if isinstance(result, Restored):
+        # Those of large pictures would be in memory until the sheet is made.
+        return result.draw(longest=PAIR_CELL)
+    return result.draw() if isinstance(result, Generated) else result.draw(scale=None)
 
 
 def _bytes(result: Result) -> int:
@@ -171,7 +174,7 @@ def save_generated(pictures: Iterable[Any], folder: Path, settings: Mapping[str,
     """
     first, total = Results(), 0
     try:
-        with (folder / "images.jsonl").open("w", encoding="utf-8") as lines:
+        with (folder / GENERATED).open("w", encoding="utf-8") as lines:
             for picture in pictures:
                 # Seed and number make a name that no other picture has, so that none need be remembered.
                 file = _save_picture(picture, folder, {SHEET})
@@ -228,7 +231,7 @@ def _save_picture(
     result.save(folder / file)
     beside: dict[str, Callable[[], NDArray[np.uint8]]] = {}
     if isinstance(result, Segments):
-        beside = {"-color.png": result.color, "-overlay.jpg": result.draw}
+        beside = {"-color.png": result.color, "-overlay.jpg": partial(result.draw, scale=None)}
     elif isinstance(result, Restored) and strip:
         beside = {"-strip.png": result.draw}
     for ending, picture in beside.items():

@@ -83,11 +83,18 @@ class Segments:
         palette[: len(self.classes)] = class_colors(len(self.classes))
         return palette
 
-    def draw(self) -> NDArray[np.uint8]:
-        """Return the image under the colours of its classes, with their names, (H, W, 3) uint8."""
-        from pixelry.draw import draw_mask, name_regions
+    def draw(self, *, scale: int | None = 1) -> NDArray[np.uint8]:
+        """Return the image under the colours of its classes, with their names, (scale H, scale W, 3) uint8.
 
-        return name_regions(draw_mask(self.image, self.ids, self.classes), self.ids, self.classes)
+        Args:
+            scale: Each pixel is drawn so many times as high and wide; None for as many times as it takes to read names
+                on a small image.
+        """
+        from pixelry.draw import draw_mask, legible_scale, magnified, name_regions
+
+        scale = legible_scale(self.ids.shape) if scale is None else scale
+        page = magnified(draw_mask(self.image, self.ids, self.classes), scale)
+        return name_regions(page, magnified(self.ids, scale), self.classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold: name, size, and pixels and share of each class, the largest first.
@@ -154,7 +161,8 @@ class Segments:
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the result: `.png` the class ids, `.json` the numbers, any other image suffix the drawn picture.
 
-        The PNG has a palette: a pixel's value is its class id, and a viewer shows it in the colour of the class.
+        The PNG has a palette: a pixel's value is its class id, and a viewer shows it in the colour of the class. In the
+        drawn picture a small image is enlarged, see `draw`.
 
         Raises:
             ExistsError: The file exists and `overwrite` is off.
@@ -163,7 +171,7 @@ class Segments:
 
         path = Path(path)
         if path.suffix.lower() != ".png":
-            save_result(path, self.draw, self.to_dict(), overwrite)
+            save_result(path, lambda: self.draw(scale=None), self.to_dict(), overwrite)
             return
         if path.exists() and not overwrite:
             raise ExistsError(f"{path} exists; give another name, or overwrite=True")

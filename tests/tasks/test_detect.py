@@ -212,6 +212,12 @@ def test_results_speak_coco_and_are_filtered(here: Path) -> None:
     assert boxes[0].names == ["dog"]
     assert boxes[boxes.areas < 20].counts == {"cat": 1}
     assert boxes.draw().shape == (30, 40, 3)
+    large = boxes.draw(scale=8)
+    assert large.shape == (240, 320, 3)
+    # The box lies around the same pixels, and its lines stay thin.
+    assert large[8 * 22 - 1, 8 * 6].any()
+    assert not large[8 * 20, 8 * 6].any()
+    assert boxes.draw(scale=None).shape == (360, 480, 3)
     assert str(boxes) == "a.png: 1 cat, 1 dog"
     boxes.save(here / "a.json")
     assert json.loads((here / "a.json").read_text())["boxes"][0]["label"] == "dog"

@@ -22,7 +22,6 @@ from PIL import Image as PILImage
 from PIL import ImageCms
 
 import pixelry as px
-from pixelry import cli
 from pixelry.data.dataset import Split
 from pixelry.errors import ImageError, PixelryError, UsageError
 from pixelry.pixels import Metadata, encode_image, read_image, read_metadata, write_image
@@ -66,23 +65,6 @@ def keep(home: Path) -> px.Model:
 @pytest.fixture(scope="module")
 def twice(home: Path) -> px.Model:
     return px.load_model(home / "twice.safetensors")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line; exit code, stdout, stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pixelry", *map(str, words)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        return code if isinstance(code, int) else 0, said.out, said.err
-
-    return call
 
 
 def smooth(shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -30,13 +30,13 @@ def choose_policy(channels: int, classes: tuple[str, ...]) -> Policy:
     return "glyphs" if signs else "photos"
 
 
-def augment_share(passes: float) -> float:
-    """Return the part of the images that is augmented after so many passes over the data.
+def augment_share(passes: float, *, full_after: float = FULL_AFTER) -> float:
+    """Return the part of the images that is augmented after so many passes over the data, or how much each is.
 
     A picture that was never seen needs no changing: augmentation is there to keep a network from learning pictures by
     heart. So a run of one pass is hardly augmented, and one of many passes almost wholly.
     """
-    return min(1.0, passes / FULL_AFTER)
+    return min(1.0, passes / full_after)
 
 
 def augment_some(augment: Augment, images: Tensor, generator: Generator, share: float) -> Tensor:

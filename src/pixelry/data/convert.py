@@ -13,10 +13,11 @@ import torch
 from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.data.findings import counted
 from pixelry.data.formats._boxes import Box
-from pixelry.data.outlines import Outlines, encode_masks
+from pixelry.data.outlines import Outlines
 from pixelry.data.writers import coco, csv, voc, yolo
 from pixelry.data.writers.base import Ids, Item
 from pixelry.errors import DataError, unknown
+from pixelry.instances import encode
 from pixelry.pixels import SUFFIXES, encode_image, read_header
 from pixelry.pixels.header import read_orientation
 
@@ -126,7 +127,7 @@ def _outlines(name: str, split: Split, index: int, size: tuple[int, int], object
             f"{split.name(index)} of split '{name}' has masks of shape {tuple(masks.shape)}; expected "
             f"{(objects, *size)}: {objects} boxes, and the image's height and width"
         )
-    return encode_masks(masks)
+    return encode(masks.numpy())
 
 
 def _origin(name: str, split: Split, index: int, objects: int) -> tuple[Sequence[float | None], int | str | None]:

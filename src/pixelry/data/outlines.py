@@ -153,15 +153,6 @@ class _Boxed:
         return masks
 
 
-def encode_masks(masks: Tensor) -> list[dict[str, Any]]:
-    """Return masks bool (n, H, W) as COCO's compressed run lengths, ready for JSON."""
-    found = []
-    for mask in masks.numpy():
-        encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-        found.append({"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")})
-    return found
-
-
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 

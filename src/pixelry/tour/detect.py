@@ -39,7 +39,7 @@ def visit(stop: Stop) -> list[Section]:
     scenes = [as_picture(data["test"].images[i]) for i in range(SHOWN)]
     write_image(stop.out / "scene.png", scenes[0])
     found = [model.predict(scene, settings={"confidence": SHOWN_FROM}) for scene in scenes]
-    sheet = contact_sheet([one.draw() for one in found if isinstance(one, Boxes)], columns=4, cell=220)
+    sheet = contact_sheet([one.draw(scale=None) for one in found if isinstance(one, Boxes)], columns=4, cell=220)
     write_image(stop.out / "detected.png", sheet)
     metrics, seconds = report.metrics, model.card.training["seconds"]
     note = (

@@ -39,7 +39,7 @@ def visit(stop: Stop) -> list[Section]:
     scenes = [as_picture(test.images[i]) for i in range(SHOWN)]
     masks = [test.targets["mask"][i].numpy() for i in range(SHOWN)]
     true = [draw_mask(scene, mask, model.classes) for scene, mask in zip(scenes, masks, strict=True)]
-    found = [one.draw() for one in map(model.predict, scenes) if isinstance(one, Segments)]
+    found = [one.draw(scale=None) for one in map(model.predict, scenes) if isinstance(one, Segments)]
     cells = [cell for pair in zip(true, found, strict=True) for cell in pair]
     sheet = contact_sheet(cells, labels=["true", "found"] * SHOWN, columns=4, cell=220)
     write_image(stop.out / "segmented.png", sheet)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from pixelry.boxes import Boxes
+from pixelry.data.augment import augment_share
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
 from pixelry.data.framing import frame_for
 from pixelry.data.letterbox import has_area, letterbox, letterboxed, place_in
@@ -174,7 +175,7 @@ class Detect(Task):
         """
         total = passes / max(progress, 1e-9)
         calm = total - passes <= min(self.calm * total, MOST_CALM)
-        grown = min(1.0, passes / GROWN_AFTER)
+        grown = augment_share(passes, full_after=GROWN_AFTER)
         mosaic = 0.0 if calm else grown * self.mosaic
         return Jitter(
             mosaic, grown * self.zoom, grown * self.shift, mirror=self.mirror, upend=self.upend, hue=self.hue,
