@@ -44,7 +44,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> px.Model:
     data = Dataset("rectangles", {"train": scenes(48, seed=0)}, ("red", "blue"))
     folder = tmp_path_factory.mktemp("d") / "run"
     settings = {"batch": 16, "mosaic": 0.0, "hue": 0.0}
-    return px.train("detect", data, steps=150, val_fraction=0, settings=settings, out=folder, **FAST)
+    return px.train("detect", data, steps=150, size=(64, 96), val_fraction=0, settings=settings, out=folder, **FAST)
 
 
 def test_frames_come_back_as_they_were_written(here: Path) -> None:

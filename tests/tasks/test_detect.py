@@ -41,9 +41,8 @@ def rectangles() -> Dataset:
 @pytest.fixture(scope="module")
 def detector(rectangles: Dataset, tmp_path_factory: pytest.TempPathFactory) -> px.Model:
     settings = {"mosaic": 0.5, "hue": 0.0, "batch": 16}
-    return px.train(
-        "detect", rectangles, steps=150, settings=settings, out=tmp_path_factory.mktemp("d") / "run", **FAST
-    )
+    run = tmp_path_factory.mktemp("d") / "run"
+    return px.train("detect", rectangles, steps=150, size=(64, 96), settings=settings, out=run, **FAST)
 
 
 def test_a_detector_finds_what_is_there(detector: px.Model, rectangles: Dataset, here: Path) -> None:
@@ -449,7 +448,8 @@ def test_matching_by_hand() -> None:
 @pytest.mark.parametrize("network", network_names("detect"))
 def test_every_network_takes_a_step_and_says_boxes(network: str, rectangles: Dataset, here: Path) -> None:
     few = Dataset("few", {"train": scenes(6, seed=5), "val": scenes(2, seed=6)}, rectangles.classes)
-    model = px.train("detect", few, network=network, steps=1, settings={"batch": 4}, out=here / "run", **FAST)
+    short = {"steps": 1, "size": (64, 96), "settings": {"batch": 4}}
+    model = px.train("detect", few, network=network, out=here / "run", **short, **FAST)
     assert np.isfinite(model.evaluate(few).metrics["map"])
     one = px.load_model(here / "run").predict(np.zeros((50, 90), np.uint8))
     assert isinstance(one, Boxes)
@@ -460,13 +460,14 @@ def test_frames_suit_the_pictures(here: Path) -> None:
     from pixelry.tasks.base import Form
 
     task = Dense(classes=("red", "blue"))
-    assert task.input_form(scenes(2, seed=0), Form()).size == (64, 96)
     assert task.input_form(scenes(2, seed=0, size=(480, 640)), Form()).size == (256, 320)
+    assert task.input_form(scenes(2, seed=0, size=(64, 128)), Form()).size == (96, 192)  # small ones are enlarged,
+    assert task.input_form(scenes(2, seed=0, size=(48, 64)), Form()).size == (96, 128)  # but no more than doubled
     assert task.input_form(scenes(2, seed=0), Form(size=(128, 128))).size == (128, 128)
     with pytest.raises(UsageError, match="multiples of 32"):
         task.input_form(scenes(2, seed=0), Form(size=(100, 100)))
     mixed = Split([torch.zeros(3, 40, 90, dtype=torch.uint8), torch.zeros(3, 90, 40, dtype=torch.uint8)])
-    assert task.input_form(mixed, Form()).size == (96, 96)
+    assert task.input_form(mixed, Form()).size == (192, 192)
 
 
 def test_bad_input_is_named(rectangles: Dataset, here: Path) -> None:

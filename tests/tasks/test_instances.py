@@ -32,6 +32,8 @@ from pixelry.data.shapes import CLASSES, render_shapes
 from pixelry.data.sheet import dataset_sheet
 from pixelry.errors import DataError, UsageError
 from pixelry.instances import Instances, decode, encode
+from pixelry.plugins import network_for
+from pixelry.tasks.base import Form
 from pixelry.tasks.segment import instances
 from pixelry.tasks.segment.instances import SIDE, Objects, at_own_size
 from pixelry.tasks.segment.objects import FIGURES, InstanceEvaluator
@@ -51,7 +53,34 @@ def data() -> Dataset:
 @pytest.fixture(scope="module")
 def model(data: Dataset) -> px.Model:
     settings = {"confidence": 0.0, "most": 12, "batch": 4}
-    return px.train("segment", data, network="mask_rcnn", steps=2, val_fraction=0, settings=settings, **FAST)
+    short: dict[str, Any] = {"steps": 2, "size": (64, 64), "val_fraction": 0, "settings": settings}
+    return px.train("segment", data, network="mask_rcnn", **short, **FAST)
+
+
+def test_pictures_are_scaled_the_more_the_more_often_they_were_seen() -> None:
+    task = Objects(classes=CLASSES, turn=20.0)
+    assert task.grown(0.0) == replace(task.changes(), smallest=1.0, largest=1.0, turn=0.0)
+    assert task.grown(0.5).turn == 10.0
+    assert task.grown(1.0) == task.changes()
+
+
+def test_small_pictures_are_enlarged(data: Dataset) -> None:
+    task = Objects(classes=CLASSES)
+    assert task.input_form(data["train"], Form()).size == (128, 128)
+    assert task.input_form(data["train"], Form(size=(64, 64))).size == (64, 64)
+    assert task.input_form(render_shapes(2, size=(128, 192)), Form()).size == (192, 256)
+
+
+def test_places_are_looked_at_where_they_are_whatever_the_size() -> None:
+    network = network_for("mask_rcnn", "segment").build(channels=3, size=(72, 104), classes=2).eval()
+    seen: list[Tensor] = []
+    network.body.rpn.anchor_generator.register_forward_hook(lambda module, given, made: seen.extend(made))
+    with torch.no_grad():
+        network(torch.rand(1, 3, 72, 104))
+    # Three shapes of anchors at each place of the finest grid, row by row: places lie four pixels apart.
+    centres = (seen[0][::3, :2] + seen[0][::3, 2:]) / 2
+    assert centres[1].tolist() == [4, 0]
+    assert centres[128 // 4].tolist() == [0, 4]
 
 
 def picture(image: Tensor) -> NDArray[np.uint8]:

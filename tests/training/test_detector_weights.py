@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import detection
 from torchvision.models._api import WeightsEnum
 
+from pixelry.errors import UsageError
 from pixelry.training.weights import load_weights
 
 # By network and backbone: torchvision's function, and the name of the weights that are asked for.
@@ -81,3 +82,10 @@ def test_weights_of_coco_fit_as_torchvision_keeps_them(
     transform: Any = given.transform
     torch.testing.assert_close(ours.normalize.mean.flatten(), torch.tensor(transform.image_mean))
     torch.testing.assert_close(ours.normalize.std.flatten(), torch.tensor(transform.image_std))
+
+
+def test_weights_of_other_backbones_are_named() -> None:
+    plugin = importlib.import_module("pixelry.networks.detect.faster_rcnn")
+    ours = plugin.build(channels=3, size=(320, 320), classes=2)
+    with pytest.raises(UsageError, match=r"there for --set backbone=mobilenet_v3 or backbone=resnet50"):
+        load_weights(ours, "coco", plugin)

@@ -19,6 +19,7 @@ Policy = Literal["none", "glyphs", "photos", "symmetries"]
 Augment = Callable[[Tensor, Generator], Tensor]
 
 FULL_AFTER = 2.0  # passes over the data
+GROWN_AFTER = 30.0  # passes: where objects are to be found, of whatever size, changes are only in the way at first
 
 
 def choose_policy(channels: int, classes: tuple[str, ...]) -> Policy:

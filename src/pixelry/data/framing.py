@@ -23,18 +23,20 @@ SIZES = 1000  # pictures whose headers tell the shape of the frame
 MOST_SKEWED = 0.1  # pictures whose aspects differ by no more share a frame of that aspect
 
 
-def frame_for(split: Split, *, longest: int, stride: int) -> Size:
+def frame_for(split: Split, *, longest: int, stride: int, least: int = 0) -> Size:
     """Return a frame for the pictures of a split: of their own aspect where they share one, else square.
 
     Args:
         split: Its headers are read, of a thousand pictures at most.
         longest: Pixels of the longer side, at most.
         stride: Of which the sides are multiples.
+        least: Pixels of the longer side to which smaller pictures are enlarged, but to no more than twice their size.
     """
     chosen = torch.linspace(0, len(split) - 1, min(SIZES, len(split))).round().long()
     sizes = torch.tensor(image_sizes(split.subset(chosen)), dtype=torch.float64)
     aspects = sizes[:, 0] / sizes[:, 1]
-    side = min(longest, stride * math.ceil(float(sizes.amax()) / stride))
+    own = float(sizes.amax())
+    side = min(longest, stride * math.ceil(max(own, min(least, 2 * own)) / stride))
     if float(aspects.amax() / aspects.amin()) > 1 + MOST_SKEWED:
         return side, side
     aspect = float(aspects.median())

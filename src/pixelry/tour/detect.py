@@ -14,6 +14,7 @@ from pixelry.tour import Stop
 NETWORK = "yolo_n"
 # A detector learns where and what: it wants more time than a classifier.
 PATIENCE = 75 / 12
+SIZE = (128, 128)  # the scenes' own
 SHOWN_FROM = 0.25
 SHOWN = 12
 TEXT = (
@@ -28,11 +29,15 @@ def visit(stop: Stop) -> list[Section]:
     """Train a YOLO on rendered scenes, judge it, and draw what it finds in new ones."""
     minutes = stop.seconds * PATIENCE / 60
     data = load_dataset("shapes")
-    model = api.train("detect", data, network=NETWORK, minutes=minutes, out=stop.out / "detect", seed=stop.seed)
+    # In so short a time more scenes are better than larger ones.
+    model = api.train(
+        "detect", data, network=NETWORK, minutes=minutes, size=SIZE, out=stop.out / "detect", seed=stop.seed
+    )
     report = model.evaluate(data)
     code = (
         "pixelry data show shapes --out scenes.png\n"
-        f"pixelry train detect --data shapes --network {NETWORK} --minutes {minutes:.2g} --out detector\n"
+        f"pixelry train detect --data shapes --network {NETWORK} --size 128x128 \\\n"
+        f"    --minutes {minutes:.2g} --out detector\n"
         "pixelry evaluate detector --data shapes --out report/\n"
         "pixelry predict detector tour/scene.png --out found/"
     )

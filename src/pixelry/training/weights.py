@@ -51,7 +51,9 @@ def load_weights(network: nn.Module, source: str, plugin: ModuleType) -> list[st
         state = read_state(Path(source))
     else:
         names = ", ".join(f"'{name}'" for name in known) or "none by name"
-        raise UsageError(f"weights '{source}' are neither a file nor known for this network ({names})")
+        others = " or ".join(f"backbone={name}" for name in getattr(plugin, "BACKBONES", {}))
+        remedy = f"; they are there for --set {others}" if source in getattr(plugin, "WEIGHTS", {}) and others else ""
+        raise UsageError(f"weights '{source}' are neither a file nor known for this network ({names}){remedy}")
     return transfer(network, state, source)
 
 

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from pixelry.config import Recipe
-from pixelry.networks.blocks import Normalize
+from pixelry.networks.blocks import Normalize, to_multiple
 
 Target = dict[str, Tensor]
 
+STRIDE = 32  # the largest of them
 LEAST_SCORE = 0.001  # what is judged; less is nothing
 # Overlapping boxes are taken out by the task, by its own options.
 LIMITS = {"nms_thresh": 0.95, "detections_per_img": 1000}
@@ -93,7 +94,8 @@ class Regions(nn.Module):
             targets: For each picture "boxes" (n, 4) xyxy in pixels and "labels" (n,), from 0; for a body that wants
                 them "masks" (n, H, W) uint8.
         """
-        pictures = self.normalize(x.float()).expand(-1, 3, -1, -1)
+        # torchvision takes a stride for the quotient of the sides of picture and grid.
+        pictures = to_multiple(self.normalize(x.float()), STRIDE).expand(-1, 3, -1, -1)
         if targets is not None:
             # torchvision tells training from use by the mode of these, also while the backbone is frozen.
             for module in (self.body, *self.body.children()):
@@ -102,6 +104,11 @@ class Regions(nn.Module):
             return self.body(list(pictures), moved)
         found = self.body(list(pictures))
         return [{**one, "labels": one["labels"] - self.first} for one in found]
+
+
+def known(backbones: Mapping[str, str], backbone: str) -> dict[str, str]:
+    """Return the weights of COCO by our name for them, where torchvision has some for a backbone."""
+    return {"coco": backbones[backbone]} if backbone in backbones else {}
 
 
 def _precise(module: nn.Module, given: Any, result: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -15,7 +16,10 @@ from pixelry.networks.blocks import Normalize
 
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v3"]
 
-RECIPE = Recipe(lr=5e-4, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none")
+RECIPE = Recipe(
+    optimizer="muon", lr=4e-3, momentum=0.9, beta2=0.99, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05,
+    clip=5.0, augment="none",
+)  # fmt: skip
 IMAGENET = {
     "resnet18": "ResNet18_Weights.DEFAULT",
     "resnet34": "ResNet34_Weights.DEFAULT",
@@ -92,7 +96,9 @@ def two_features(name: Backbone) -> tuple[nn.Module, int, int]:
 def _layers(name: Backbone) -> tuple[nn.Module, str, str, int]:
     """Return a backbone's layers, the names of those whose outputs have a stride of 8 and that come last, its width."""
     if name == "mobilenet_v3":
-        layers = models.mobilenet_v3_large(dilated=True).features
+        # With 0.01, its own, statistics follow so slowly that those of a run in minutes would be of its start.
+        norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1)
+        layers = models.mobilenet_v3_large(dilated=True, norm_layer=norm).features
         return layers, MOBILE_LOW, str(len(layers) - 1), 960
     make = getattr(models, name)
     dilated = {} if name in ("resnet18", "resnet34") else {"replace_stride_with_dilation": [False, True, True]}

@@ -8,14 +8,12 @@ and the classes are told at a quarter of the picture's size (Kirillov et al. 201
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pixelry.config import Recipe
 from pixelry.errors import UsageError
-from pixelry.networks.blocks import Chain, Conv, Normalize, Pyramid, to_multiple
+from pixelry.networks._pyramid import Features
+from pixelry.networks.blocks import Conv, Normalize
 
 SUMMARY = "a feature pyramid of ours: the quickest, and the best in minutes on a CPU"
 SOURCE = (
@@ -28,8 +26,6 @@ RECIPES = {
         ema=0.05, clip=10.0, augment="none",
     ),
 }  # fmt: skip
-MULTIPLE = 32
-PATCH = 2
 
 
 class FPN(nn.Module):
@@ -45,32 +41,15 @@ class FPN(nn.Module):
     def __init__(self, channels: int, classes: int, width: int, depth: int) -> None:
         super().__init__()
         self.normalize = Normalize(channels)
-        widths = [width * 2**level for level in range(4)]
-        # Pixels of 2x2 squares become channels first: a convolution at full size costs more than it sees.
-        self.stem = Conv(channels * PATCH**2, width, 3, 2)
-        self.first = Chain(width, width, 1, residual=True)
-        self.down = nn.ModuleList(Conv(a, b, 3, 2) for a, b in pairwise(widths))
-        self.stages = nn.ModuleList(Chain(c, c, depth, residual=True) for c in widths[1:])
-        self.pyramid = Pyramid(widths[-1])
-        lane = 2 * width
-        self.lanes = nn.ModuleList(Conv(c, lane, 1) for c in widths)
-        self.mixed = nn.ModuleList(Conv(lane, lane) for _ in widths[:-1])
+        self.features = Features(channels, width, depth)
+        lane = self.features.out_channels
         self.last = Conv(lane, lane)
         self.head = nn.Conv2d(lane, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) of any size to logits (B, K, H / 4, W / 4), rounded up."""
         height, width = (-(-side // 4) for side in x.shape[-2:])
-        y = self.first(self.stem(F.pixel_unshuffle(to_multiple(self.normalize(x), MULTIPLE), PATCH)))
-        features = [y]
-        for down, stage in zip(self.down, self.stages, strict=True):
-            features.append(stage(down(features[-1])))
-        features[-1] = self.pyramid(features[-1])
-        y = self.lanes[-1](features[-1])
-        for level in (2, 1, 0):
-            above = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
-            y = self.mixed[level](self.lanes[level](features[level]) + above)
-        logits: Tensor = self.head(self.last(y))
+        logits: Tensor = self.head(self.last(self.features(self.normalize(x))[0]))
         return logits[..., :height, :width]
 
 

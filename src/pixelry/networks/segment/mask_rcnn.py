@@ -7,12 +7,11 @@ from typing import Any, Literal
 from torch import nn
 from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 
 from pixelry.config import Recipe
-from pixelry.networks.detect._torchvision import LEAST_SCORE, REGIONS, Regions
+from pixelry.networks.detect._light import RATIOS, SIDES, light_parts, region_pool
+from pixelry.networks.detect._torchvision import REGIONS, Regions, known
 
 SUMMARY = "objects, each with its own mask: regions first, then what is in them"
 SOURCE = "He et al. 2017, Mask R-CNN; Lin et al. 2017 (feature pyramids); torchvision"
@@ -32,16 +31,14 @@ RECIPES = {
         augment="none",
     ),
 }
-WEIGHTS = {"coco": "MaskRCNN_ResNet50_FPN_Weights.DEFAULT"}
-SIDES = (16, 32, 64, 128, 256)  # of anchors in pixels: half of torchvision's, whose pictures are twice as large
-RATIOS = (0.5, 1.0, 2.0)
-# Heads on a small backbone: the side of what they see of a region, numbers on what is in it, channels for its mask.
-BOX_SIDE, FEATURES, MASK_WIDTH = 7, 512, 128
-EACH_STEP = 64  # regions of a picture that a step learns from, a quarter of them with masks
+BACKBONES = {"resnet50": "MaskRCNN_ResNet50_FPN_Weights.DEFAULT"}
+WEIGHTS = {"coco": BACKBONES["resnet50"]}
+LEAST_SCORE = 0.02  # of what gets a mask; a mask costs more than all else that is done to a region
+MASK_SIDE, MASK_DEPTH = 14, 2  # of what the light head sees of a region, and convolutions on the way to its mask
 
 
 def build(
-    *, channels: int, size: tuple[int, int], classes: int, backbone: Literal["resnet18", "resnet50"] = "resnet18"
+    *, channels: int, size: tuple[int, int], classes: int, backbone: Literal["fpn", "resnet50"] = "fpn"
 ) -> Regions:
     """Build the network.
 
@@ -49,27 +46,26 @@ def build(
         channels: 1 or 3.
         size: (height, width) of the pictures in pixels; it takes any.
         classes: Kinds of objects.
-        backbone: "resnet18" for a CPU, "resnet50" for a GPU; weights of COCO are there for the latter.
+        backbone: "fpn", ours, for a CPU, with heads as light; "resnet50" for a GPU: weights of COCO are there for it.
     """
-    sides = tuple(side // 2 for side in SIDES) if max(size) <= SIDES[-1] else SIDES
-    anchors = AnchorGenerator(tuple((side,) for side in sides), (RATIOS,) * len(sides))
-    options: dict[str, Any] = {"num_classes": classes + 1, "rpn_anchor_generator": anchors, **REGIONS}
-    options |= {"box_score_thresh": LEAST_SCORE, "box_batch_size_per_image": EACH_STEP}
-    if backbone == "resnet50":
-        body = detection.maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, **options)
-    else:
-        features = resnet_fpn_backbone(
-            backbone_name=backbone, weights=None, norm_layer=nn.BatchNorm2d, trainable_layers=5
-        )
-        # Heads a quarter of torchvision's, which take nine tenths of a step with a small backbone.
-        kinds = options.pop("num_classes")
-        body = detection.MaskRCNN(
-            features,
-            box_head=TwoMLPHead(features.out_channels * BOX_SIDE**2, FEATURES),
-            box_predictor=FastRCNNPredictor(FEATURES, kinds),
-            mask_head=MaskRCNNHeads(features.out_channels, (MASK_WIDTH,) * 4, 1),
-            mask_predictor=MaskRCNNPredictor(MASK_WIDTH, MASK_WIDTH, kinds),
-            **options,
-        )
+    body = _light(classes) if backbone == "fpn" else _published(classes)
     heads = ["roi_heads.box_predictor", "roi_heads.mask_predictor.mask_fcn_logits"]
-    return Regions(body, heads, channels, first=1, weights=WEIGHTS if backbone == "resnet50" else {})
+    return Regions(body, heads, channels, first=1, weights=known(BACKBONES, backbone))
+
+
+def _light(classes: int) -> nn.Module:
+    parts = light_parts(classes)
+    width = parts["backbone"].out_channels
+    return detection.MaskRCNN(
+        **parts,
+        mask_roi_pool=region_pool(MASK_SIDE),
+        mask_head=MaskRCNNHeads(width, (width,) * MASK_DEPTH, 1),
+        mask_predictor=MaskRCNNPredictor(width, width, classes + 1),
+        box_score_thresh=LEAST_SCORE,
+    )
+
+
+def _published(classes: int) -> nn.Module:
+    anchors = AnchorGenerator(tuple((side,) for side in SIDES), (RATIOS,) * len(SIDES))
+    options: dict[str, Any] = {"num_classes": classes + 1, "weights": None, "weights_backbone": None, **REGIONS}
+    return detection.maskrcnn_resnet50_fpn(**options, rpn_anchor_generator=anchors, box_score_thresh=LEAST_SCORE)

@@ -17,8 +17,11 @@ SOURCE = (
     "batch normalisation, and with padding, so that the output has the size of the picture"
 )
 RECIPES = {
-    "segment": Recipe(lr=2e-3, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none"),
-}
+    "segment": Recipe(
+        optimizer="muon", lr=1e-2, momentum=0.9, beta2=0.99, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05,
+        ema=0.05, clip=5.0, augment="none",
+    ),
+}  # fmt: skip
 
 
 class Double(nn.Sequential):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from pixelry.boxes import Boxes
-from pixelry.data.augment import augment_share
+from pixelry.data.augment import GROWN_AFTER, augment_share
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
 from pixelry.data.framing import frame_for
 from pixelry.data.letterbox import has_area, letterbox, letterboxed, place_in
@@ -28,8 +28,8 @@ Size = tuple[int, int]
 
 STRIDE = 32  # sides of frames are multiples of it
 LONGEST = 320  # of a frame, unless the user says more: what a CPU trains on
+LEAST = 192  # of a frame: in a smaller one, what is small has too few places on the finest grid, of a stride of 8
 CANDIDATES = 1000  # of a picture before overlapping ones are taken out
-GROWN_AFTER = 30.0  # passes over the data
 MOST_CALM = 10.0  # passes
 LEAST_SCORE = 0.001  # what is judged; less is nothing
 
@@ -136,14 +136,17 @@ class Detect(Task):
         return {"classes": len(self.classes)}
 
     def input_form(self, split: Split, form: Form) -> Form:
-        """Return frames of the pictures' own aspect where they share one, else square ones; at most 320 pixels long."""
+        """Return frames of the pictures' own aspect where they share one, else square ones; at most 320 pixels long.
+
+        Pictures of less than 192 pixels are enlarged, to no more than twice their size.
+        """
         if form.size is not None:
             if form.size[0] % STRIDE or form.size[1] % STRIDE:
                 raise UsageError(
                     f"size is {form.size[0]}x{form.size[1]}; detectors want multiples of {STRIDE}, such as 320x320"
                 )
             return form
-        return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE))
+        return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE, least=LEAST))
 
     def fit_split(self, split: Split, *, size: Size, channels: int, training: bool = False) -> Split:
         """Return the split with its pictures in frames, and boxes in pixels of the frames."""

@@ -36,6 +36,7 @@ class Window(Task):
         hue: At most such a part of the colour circle.
         saturation: Changed by at most such a part, up or down.
         value: Brightness likewise.
+        least: Pixels of the longer side to which frames of smaller pictures are enlarged, to no more than twice.
     """
 
     classes: tuple[str, ...]
@@ -53,6 +54,7 @@ class Window(Task):
     tells: ClassVar[tuple[str, ...]] = ("classes",)
     recommended: ClassVar[str] = "fpn"
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "unet", "fcn", "lraspp", "fpn")
+    least: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         check_ranges(self, shares=("mirror", "upend"), below_one=("hue", "saturation", "value"))
@@ -76,9 +78,9 @@ class Window(Task):
         if form.size is not None:
             return form
         native = native_size(split)
-        if native is not None and max(native) <= LONGEST:
+        if native is not None and self.least <= max(native) <= LONGEST:
             return Form(form.channels, native)
-        return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE))
+        return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE, least=self.least))
 
     def to_input(self, image: NDArray[Any], *, size: Size, channels: int) -> Tensor:
         """Return an image as uint8 (C, H, W), as large as it fits into the frame."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import masks_to_boxes
 
+from pixelry.data.augment import GROWN_AFTER, augment_share
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.framing import fitted_objects, framed_objects
 from pixelry.data.loading import Batch
@@ -20,7 +21,7 @@ from pixelry.errors import DataError, UsageError, unknown
 from pixelry.instances import Instances, encode
 from pixelry.tasks.base import OF_TRAINING, Evaluator, Source, check_ranges, size_of, training_split
 from pixelry.tasks.segment._window import Size, Window
-from pixelry.tasks.segment.augment import jitter_masks
+from pixelry.tasks.segment.augment import MaskJitter, jitter_masks
 from pixelry.tasks.segment.objects import InstanceEvaluator, Runs
 
 LEAST_PIXELS = 8  # of an object in training: what is cut off more is none
@@ -47,6 +48,7 @@ class Objects(Window):
     largest: float = field(default=1.4, metadata=OF_TRAINING)
     turn: float = field(default=0.0, metadata=OF_TRAINING)
 
+    least: ClassVar[int] = 256
     monitor: ClassVar[str] = "mask_map"
     higher_is_better: ClassVar[bool] = True
 
@@ -106,8 +108,18 @@ class Objects(Window):
         """
         if not training:
             return batch
-        images, objects = jitter_masks(batch["image"], batch["objects"], self.changes())
+        how = self.grown(augment_share(batch.get("passes", GROWN_AFTER), full_after=GROWN_AFTER))
+        images, objects = jitter_masks(batch["image"], batch["objects"], how)
         return {**batch, "image": images, "objects": torch.where(objects == IGNORE, 0, objects)}
+
+    def grown(self, share: float) -> MaskJitter:
+        """Return how training pictures are changed, but scaled and turned only by a part of that.
+
+        In a run of a few passes a network learns the less, the more sizes there are of everything.
+        """
+        whole = self.changes()
+        smallest, largest = (1 + share * (scale - 1) for scale in (whole.smallest, whole.largest))
+        return replace(whole, smallest=smallest, largest=largest, turn=share * whole.turn)
 
     def losses(self, network: Any, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
         """Return the loss and the network's own parts of it.
