@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import pixelry as px
+from memory import memory_peaks
 from pixelry.boxes import Boxes
 from pixelry.data.dataset import Dataset
 from pixelry.errors import ExistsError, ImageError, UsageError
@@ -106,14 +106,7 @@ def test_a_video_is_predicted_frame_by_frame(detector: px.Model, here: Path) -> 
 
 def test_frames_are_read_as_they_are_asked_for(detector: px.Model, here: Path) -> None:
     write_video(here / "long.mp4", 150)
-    peaks = []
-    tracemalloc.start()
-    for frame, result in watch(detector, here / "long.mp4"):
-        assert isinstance(result, Boxes)
-        if frame.number % 50 == 49:
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.reset_peak()
-    tracemalloc.stop()
+    peaks = memory_peaks(watch(detector, here / "long.mp4"), every=50, kind=Boxes)
     assert peaks[-1] < 1.2 * peaks[1] + 100_000
 
 

@@ -22,6 +22,7 @@ from PIL import Image as PILImage
 from PIL import ImageCms
 
 import pixelry as px
+from memory import memory_peaks
 from pixelry.data.dataset import Split
 from pixelry.errors import ImageError, PixelryError, UsageError
 from pixelry.pixels import Metadata, encode_image, read_image, read_metadata, write_image
@@ -348,14 +349,7 @@ def test_a_video_is_restored_frame_by_frame(run: Any, home: Path, here: Path) ->
 
 
 def test_memory_does_not_grow_with_a_video(twice: px.Model, here: Path) -> None:
-    peaks = []
-    tracemalloc.start()
-    for frame, result in watch(twice, film(here / "long.mp4", 120)):
-        assert isinstance(result, Restored)
-        if frame.number % 40 == 39:
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.reset_peak()
-    tracemalloc.stop()
+    peaks = memory_peaks(watch(twice, film(here / "long.mp4", 120)), every=40, kind=Restored)
     assert peaks[-1] < 1.2 * peaks[1] + 100_000
 
 

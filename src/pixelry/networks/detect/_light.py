@@ -20,7 +20,7 @@ RATIOS = (0.5, 1.0, 2.0)
 SIDES = (16, 32, 64, 128, 256)  # of anchors in pixels: half of torchvision's, whose pictures are twice as large
 BOX_SIDE, SEEN = 7, 256  # the side of what the head sees of a region, and numbers on what is in it
 # Of a picture: regions before and after overlapping ones are taken out, and those that a step learns from.
-REGIONS = {
+FEW_REGIONS = {
     "rpn_pre_nms_top_n_train": 300, "rpn_post_nms_top_n_train": 200, "rpn_pre_nms_top_n_test": 300,
     "rpn_post_nms_top_n_test": 200, "box_batch_size_per_image": 32,
 }  # fmt: skip
@@ -56,7 +56,7 @@ def light_parts(classes: int) -> dict[str, Any]:
         "box_roi_pool": region_pool(BOX_SIDE),
         "box_head": TwoMLPHead(backbone.out_channels * BOX_SIDE**2, SEEN),
         "box_predictor": FastRCNNPredictor(SEEN, classes + 1),
-        **REGIONS,
+        **FEW_REGIONS,
     }
 
 
