@@ -107,7 +107,7 @@ def train(
     )
     form = DataConfig(_source(data), _source(test), format, size, channels, val_fraction)
     network = network or _recommended(task)
-    recipe = runs.recipe_of(network, task)
+    recipe = runs.recipe_of(network, task, weights)
     config = RunConfig(
         task,
         network,

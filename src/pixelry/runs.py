@@ -81,13 +81,15 @@ def folder_name(rung: str) -> str:
     return re.sub(r"[^\w.]+", "-", rung)
 
 
-def recipe_of(network: str, task: str) -> Recipe:
-    """Return a network's default recipe for a task.
+def recipe_of(network: str, task: str, weights: str | None = None) -> Recipe:
+    """Return a network's default recipe for a task: from published weights another, where its file lists one.
 
     Raises:
         UsageError: There is no such network, or it does not do the task.
     """
-    recipe: Recipe = plugins.network_for(network, task).RECIPES[task]
+    plugin = plugins.network_for(network, task)
+    transfer = getattr(plugin, "TRANSFER_RECIPES", {}) if weights in getattr(plugin, "WEIGHTS", {}) else {}
+    recipe: Recipe = transfer.get(task) or plugin.RECIPES[task]
     return recipe
 
 

@@ -533,5 +533,5 @@ def test_places_stay_exact_where_convolutions_are_not(name: str) -> None:
         (found,) = network(torch.rand(1, 3, 320, 320))
     assert found["boxes"].dtype == torch.float32
     far = found["boxes"][(found["boxes"] > 129) & (found["boxes"] < 319)]
-    # In bfloat16 numbers from 128 to 256 are whole, and those above are even.
-    assert float(((far - far.round()).abs() > 0.01).float().mean()) > 0.1
+    # Places that were reckoned in bfloat16 are whole numbers there, and those above 256 even ones.
+    assert float((far != far.bfloat16()).float().mean()) > 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +13,17 @@ from torch import Tensor, nn
 from torchvision.models import detection
 from torchvision.models._api import WeightsEnum
 
+import pixelry as px
+from pixelry.data.dataset import Dataset
+from pixelry.data.shapes import CLASSES, render_shapes
 from pixelry.errors import UsageError
 from pixelry.training.weights import load_weights
 
+FAST: dict[str, Any] = {"progress": False, "precision": "32-true", "memory_format": "contiguous"}
 # By network and backbone: torchvision's function, and the name of the weights that are asked for.
-DETECTORS: dict[tuple[str, str | None], tuple[Any, str]] = {
-    ("fcos", None): (detection.fcos_resnet50_fpn, "FCOS_ResNet50_FPN_Weights"),
-    ("retinanet", None): (detection.retinanet_resnet50_fpn, "RetinaNet_ResNet50_FPN_Weights"),
+DETECTORS: dict[tuple[str, str], tuple[Any, str]] = {
+    ("fcos", "resnet50"): (detection.fcos_resnet50_fpn, "FCOS_ResNet50_FPN_Weights"),
+    ("retinanet", "resnet50"): (detection.retinanet_resnet50_fpn, "RetinaNet_ResNet50_FPN_Weights"),
     ("ssd", "mobilenet_v3"): (detection.ssdlite320_mobilenet_v3_large, "SSDLite320_MobileNet_V3_Large_Weights"),
     ("ssd", "vgg16"): (detection.ssd300_vgg16, "SSD300_VGG16_Weights"),
     ("faster_rcnn", "mobilenet_v3"): (
@@ -53,7 +58,7 @@ def noisy(body: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize(("network", "backbone"), DETECTORS)
 def test_weights_of_coco_fit_as_torchvision_keeps_them(
-    network: str, backbone: str | None, monkeypatch: pytest.MonkeyPatch
+    network: str, backbone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, wanted = DETECTORS[network, backbone]
     torch.manual_seed(3)
@@ -66,8 +71,7 @@ def test_weights_of_coco_fit_as_torchvision_keeps_them(
 
     monkeypatch.setattr(WeightsEnum, "get_state_dict", read)
     plugin = importlib.import_module(f"pixelry.networks.detect.{network}")
-    options = {} if backbone is None else {"backbone": backbone}
-    ours = plugin.build(channels=3, size=(320, 320), classes=2, **options)
+    ours = plugin.build(channels=3, size=(320, 320), classes=2, backbone=backbone)
     left = load_weights(ours, "coco", plugin)
 
     assert asked == [wanted]
@@ -89,3 +93,18 @@ def test_weights_of_other_backbones_are_named() -> None:
     ours = plugin.build(channels=3, size=(320, 320), classes=2)
     with pytest.raises(UsageError, match=r"there for --set backbone=mobilenet_v3 or backbone=resnet50"):
         load_weights(ours, "coco", plugin)
+
+
+@pytest.mark.parametrize(("weights", "optimizer"), [(None, "muon"), ("coco", "adamw")])
+def test_from_published_weights_there_is_another_recipe(
+    weights: str | None, optimizer: str, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    body = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, **kwargs: body.state_dict())
+    splits = {"train": render_shapes(8, size=(64, 64)), "val": render_shapes(2, size=(64, 64))}
+    scenes = Dataset("scenes", splits, CLASSES)
+    settings = {"backbone": "mobilenet_v3", "batch": 4}
+    model = px.train(
+        "detect", scenes, network="ssd", steps=1, size=(64, 64), weights=weights, settings=settings, **FAST
+    )
+    assert model.card.training["recipe"]["optimizer"] == optimizer

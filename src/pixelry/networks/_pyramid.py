@@ -20,12 +20,13 @@ class Features(nn.Module):
         channels: Of the input.
         width: Channels at a stride of 4 on the way down; doubled at each further one.
         depth: Blocks of the chains in the middle.
+        finest: How many of the finest strides are left out of what is seen.
 
     Attributes:
         out_channels: Channels of all that is seen, twice the width.
     """
 
-    def __init__(self, channels: int, width: int, depth: int) -> None:
+    def __init__(self, channels: int, width: int, depth: int, finest: int = 0) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(4)]
         # Pixels of 2x2 squares become channels first: a convolution at full size costs more than it sees.
@@ -35,8 +36,9 @@ class Features(nn.Module):
         self.stages = nn.ModuleList(Chain(c, c, depth, residual=True) for c in widths[1:])
         self.pyramid = Pyramid(widths[-1])
         self.out_channels = lane = 2 * width
-        self.lanes = nn.ModuleList(Conv(c, lane, 1) for c in widths)
-        self.mixed = nn.ModuleList(Conv(lane, lane) for _ in widths[:-1])
+        self.finest = finest
+        self.lanes = nn.ModuleList(Conv(c, lane, 1) for c in widths[finest:])
+        self.mixed = nn.ModuleList(Conv(lane, lane) for _ in widths[finest:-1])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return (B, out_channels, h, w) for each stride, the finest first, of a standardised input (B, C, H, W).
@@ -48,8 +50,9 @@ class Features(nn.Module):
         for halve, stage in zip(self.down, self.stages, strict=True):
             down.append(stage(halve(down[-1])))
         down[-1] = self.pyramid(down[-1])
+        down = down[self.finest :]
         seen = [self.lanes[-1](down[-1])]
-        for level in (2, 1, 0):
+        for level in reversed(range(len(self.mixed))):
             above = F.interpolate(seen[0], scale_factor=2.0, mode="bilinear", align_corners=False)
             seen.insert(0, self.mixed[level](self.lanes[level](down[level]) + above))
         return seen

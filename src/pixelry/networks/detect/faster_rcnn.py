@@ -8,19 +8,14 @@ from torch import nn
 from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-from pixelry.config import Recipe
-from pixelry.networks.detect._light import RATIOS, SIDES, light_parts
-from pixelry.networks.detect._torchvision import LEAST_SCORE, LIMITS, REGIONS, Regions, known
+from pixelry.networks.detect._light import RATIOS, RECIPE, SIDES, light_parts
+from pixelry.networks.detect._torchvision import LEAST_SCORE, LIMITS, REGIONS, TRANSFER, Regions, known
 
 SUMMARY = "two looks: regions first, then what is in them; on larger backbones COCO weights to transfer from"
 SOURCE = "Ren et al. 2015, Faster R-CNN; Lin et al. 2017 (feature pyramids); torchvision"
 FAMILY = "regions"
-RECIPES = {
-    "detect": Recipe(
-        optimizer="muon", lr=4e-3, momentum=0.9, beta2=0.99, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05,
-        ema=0.05, clip=5.0, augment="none",
-    ),
-}  # fmt: skip
+RECIPES = {"detect": RECIPE}
+TRANSFER_RECIPES = {"detect": TRANSFER}
 BACKBONES = {
     "mobilenet_v3": "FasterRCNN_MobileNet_V3_Large_FPN_Weights.DEFAULT",
     "resnet50": "FasterRCNN_ResNet50_FPN_Weights.DEFAULT",

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
+from torch import nn
 from torchvision.models import detection
+from torchvision.models.detection.ssd import SSD, SSDHead
 
-from pixelry.config import Recipe
-from pixelry.networks.detect._torchvision import Regions, one_look
+from pixelry.networks.detect._light import RECIPE, STRIDES, light_look
+from pixelry.networks.detect._torchvision import TRANSFER, Regions, one_look
 
-SUMMARY = "one look with anchors, on MobileNet or VGG; COCO weights to transfer from"
-SOURCE = "Liu et al. 2016, SSD; Sandler et al. 2018 (SSDLite); torchvision"
+SUMMARY = "one look with anchors; on MobileNet or VGG COCO weights to transfer from"
+SOURCE = "Liu et al. 2016, SSD; Sandler et al. 2018 (SSDLite); Lin et al. 2017 (feature pyramids); torchvision"
 FAMILY = "regions"
-RECIPES = {
-    "detect": Recipe(lr=1e-3, weight_decay=1e-2, batch=16, epochs=100, warmup=0.05, ema=0.05, clip=5.0, augment="none"),
-}
+RECIPES = {"detect": RECIPE}
+TRANSFER_RECIPES = {"detect": TRANSFER}
 BACKBONES = {
-    "mobilenet_v3": (detection.ssdlite320_mobilenet_v3_large, "SSDLite320_MobileNet_V3_Large_Weights.DEFAULT"),
-    "vgg16": (detection.ssd300_vgg16, "SSD300_VGG16_Weights.DEFAULT"),
+    "mobilenet_v3": "SSDLite320_MobileNet_V3_Large_Weights.DEFAULT",
+    "vgg16": "SSD300_VGG16_Weights.DEFAULT",
 }
-WEIGHTS = {"coco": BACKBONES["mobilenet_v3"][1]}
+WEIGHTS = {"coco": BACKBONES["mobilenet_v3"]}
+# Of anchors, in pixels, at each stride.
+SIDES = ((16, 23, 32), (45, 64, 91), (128, 181, 256))
 
 
 def build(
-    *, channels: int, size: tuple[int, int], classes: int, backbone: Literal["mobilenet_v3", "vgg16"] = "mobilenet_v3"
+    *,
+    channels: int,
+    size: tuple[int, int],
+    classes: int,
+    backbone: Literal["fpn", "mobilenet_v3", "vgg16"] = "fpn",
 ) -> Regions:
     """Build the network.
 
@@ -31,7 +39,17 @@ def build(
         channels: 1 or 3.
         size: (height, width) of the pictures in pixels; it takes any.
         classes: Kinds of objects.
-        backbone: "mobilenet_v3" is SSDLite, for a CPU; "vgg16" the one of the paper.
+        backbone: "fpn", ours, for a CPU; "mobilenet_v3", of which SSDLite is made, and "vgg16", the one of the paper,
+            have weights of COCO.
     """
-    make, name = BACKBONES[backbone]
-    return one_look(make, channels=channels, classes=classes, background=True, weights={"coco": name})
+    if backbone == "fpn":
+        return light_look(SSD, SIDES, head=_head, channels=channels, classes=classes, background=True, size=size)
+    make = detection.ssd300_vgg16
+    if backbone == "mobilenet_v3":
+        # With 0.03, its own, statistics follow so slowly that those of a run in minutes would be of its start.
+        make = partial(detection.ssdlite320_mobilenet_v3_large, norm_layer=partial(nn.BatchNorm2d, eps=1e-3))
+    return one_look(make, channels=channels, classes=classes, background=True, weights={"coco": BACKBONES[backbone]})
+
+
+def _head(channels: int, anchors: list[int], labels: int) -> nn.Module:
+    return SSDHead([channels] * len(STRIDES), anchors, labels)

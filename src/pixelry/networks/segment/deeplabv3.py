@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
 
-from pixelry.networks.segment._torchvision import IMAGENET, RECIPE, Backbone, Segmenter, features, known
+from pixelry.networks.segment._torchvision import IMAGENET, RECIPE, TRANSFER, Backbone, Segmenter, features, known
 
 SUMMARY = "features at several widths of view; on ResNets or MobileNet, with weights to transfer from"
 SOURCE = "Chen et al. 2017, Rethinking Atrous Convolution for Semantic Image Segmentation; torchvision"
 RECIPES = {"segment": RECIPE}
+TRANSFER_RECIPES = {"segment": TRANSFER}
 COCO = {
     "resnet50": "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
     "resnet101": "DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torchvision.models.segmentation.fcn import FCN, FCNHead
 
-from pixelry.networks.segment._torchvision import IMAGENET, RECIPE, Backbone, Segmenter, features, known
+from pixelry.networks.segment._torchvision import IMAGENET, RECIPE, TRANSFER, Backbone, Segmenter, features, known
 
 SUMMARY = "a classifier that answers everywhere; on ResNets or MobileNet, with weights to transfer from"
 SOURCE = "Long, Shelhamer and Darrell 2015, Fully Convolutional Networks for Semantic Segmentation; torchvision"
 RECIPES = {"segment": RECIPE}
+TRANSFER_RECIPES = {"segment": TRANSFER}
 COCO = {
     "resnet50": "FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
     "resnet101": "FCN_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",

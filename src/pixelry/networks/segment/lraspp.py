@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torchvision.models.segmentation import LRASPP
 
-from pixelry.networks.segment._torchvision import RECIPE, Backbone, Segmenter, known, two_features
+from pixelry.networks.segment._torchvision import RECIPE, TRANSFER, Backbone, Segmenter, known, two_features
 
 SUMMARY = "MobileNet with the lightest of heads: small and quick, with weights to transfer from"
 SOURCE = "Howard et al. 2019, Searching for MobileNetV3, section 6.4; torchvision"
 RECIPES = {"segment": RECIPE}
+TRANSFER_RECIPES = {"segment": TRANSFER}
 COCO = {"mobilenet_v3": "LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1"}
 WEIGHTS = known(COCO, "mobilenet_v3")
 

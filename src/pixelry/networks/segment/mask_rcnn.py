@@ -9,28 +9,14 @@ from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 
-from pixelry.config import Recipe
-from pixelry.networks.detect._light import RATIOS, SIDES, light_parts, region_pool
-from pixelry.networks.detect._torchvision import REGIONS, Regions, known
+from pixelry.networks.detect._light import RATIOS, RECIPE, SIDES, light_parts, region_pool
+from pixelry.networks.detect._torchvision import REGIONS, TRANSFER, Regions, known
 
 SUMMARY = "objects, each with its own mask: regions first, then what is in them"
 SOURCE = "He et al. 2017, Mask R-CNN; Lin et al. 2017 (feature pyramids); torchvision"
 FAMILY = "instances"
-RECIPES = {
-    "segment": Recipe(
-        optimizer="muon",
-        lr=4e-3,
-        momentum=0.9,
-        beta2=0.99,
-        weight_decay=1e-2,
-        batch=8,
-        epochs=50,
-        warmup=0.05,
-        ema=0.05,
-        clip=5.0,
-        augment="none",
-    ),
-}
+RECIPES = {"segment": RECIPE}
+TRANSFER_RECIPES = {"segment": TRANSFER}
 BACKBONES = {"resnet50": "MaskRCNN_ResNet50_FPN_Weights.DEFAULT"}
 WEIGHTS = {"coco": BACKBONES["resnet50"]}
 LEAST_SCORE = 0.02  # of what gets a mask; a mask costs more than all else that is done to a region
