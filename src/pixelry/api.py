@@ -126,7 +126,8 @@ def train(
     config, note = runs.fit_batch(config, len(dataset["train"]), settings or {})
     if note and console:
         console.print(f"data: {note}", highlight=False)
-    return _train(config, dataset, runs.new_folder(out, config), resume=False, console=console)
+    with runs.new_folder(out, config) as folder:
+        return _train(config, dataset, folder, resume=False, console=console)
 
 
 def _resume(folder: Path, data: Any, test: Any, console: Console | None) -> Model:

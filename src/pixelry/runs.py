@@ -8,7 +8,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -151,18 +152,29 @@ def _network_hints(network: str, task: str) -> dict[str, Any]:
     return {name: hints[name] for name in inspect.signature(build).parameters if name not in given}
 
 
-def new_folder(out: str | Path | None, config: RunConfig) -> Path:
-    """Make and return the folder of a new run; without a name, the next free one under `runs`.
+@contextmanager
+def new_folder(out: str | Path | None, config: RunConfig) -> Iterator[Path]:
+    """Make the folder of a new run; without a name, the next free one under `runs`.
+
+    A run that fails before it has written anything takes it away again, unless it was there before.
 
     Raises:
         ExistsError: The folder exists and is not empty.
         PixelryError: It cannot be made.
     """
     if not is_first_process():
-        return Path(os.environ[FOLDER_VARIABLE])
+        yield Path(os.environ[FOLDER_VARIABLE])
+        return
+    was_there = out is not None and Path(out).is_dir()
     folder = next_folder(out, f"{config.task}-{config.network}")
     os.environ[FOLDER_VARIABLE] = str(folder)
-    return folder
+    try:
+        yield folder
+    except BaseException:
+        if not was_there:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        raise
 
 
 def next_folder(out: str | Path | None, name: str) -> Path:

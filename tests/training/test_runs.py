@@ -252,6 +252,15 @@ def test_divergence_is_said_and_the_checkpoint_kept(few_digits: px.Dataset, here
         px.train("classify", few_digits, network="cnn", epochs=50, settings={"lr": 1e30}, out=here / "run", **FAST)
 
 
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_run_that_never_began_leaves_no_folder(was_there: bool, few_digits: px.Dataset, here: Path) -> None:
+    if was_there:
+        (here / "run").mkdir()
+    with pytest.raises(UsageError, match="label_smoothing"):
+        px.train("classify", few_digits, network="cnn", settings={"label_smoothing": 2.0}, out=here / "run", **FAST)
+    assert (here / "run").is_dir() == was_there
+
+
 def test_settings_are_checked(few_digits: px.Dataset) -> None:
     with pytest.raises(UsageError, match="unknown setting 'lable_smoothing'; did you mean 'label_smoothing'"):
         px.train("classify", few_digits, network="cnn", settings={"lable_smoothing": 0.1}, **FAST)
