@@ -33,12 +33,12 @@ def main() -> None:
     training = model.card.training
     speed = training["steps"] * training["recipe"]["batch"] / training["seconds"]
     for source in given.test:
-        data = px.load_dataset(source)
-        for split in data.splits:
-            report = model.evaluate(data, split=split)
-            report.save(given.out / f"{Path(source).name}-{split}.html", overwrite=True)
+        for name, split in px.load_dataset(source).splits.items():
+            test = f"{Path(source).name}/{name}"
+            report = model.evaluate(px.Dataset(test, {"test": split}))
+            report.save(given.out / f"{test.replace('/', '-')}.html", overwrite=True)
             row = {"network": given.network, "factor": given.factor, "minutes": given.minutes, "patches_per_s": speed}
-            say({**row, "test": f"{Path(source).name}/{split}", **report.metrics}, given.out)
+            say({**row, "test": test, **report.metrics}, given.out)
 
 
 if __name__ == "__main__":
