@@ -23,6 +23,7 @@ import pixelry as px
 from pixelry import api
 from pixelry.blending import tile_starts
 from pixelry.data.dataset import FileImages, Split
+from pixelry.data.loading import SeededBatches, make_loader
 from pixelry.data.patches import cut_patches, image_sizes
 from pixelry.errors import DataError, ImageError, UsageError
 from pixelry.networks.denoise import _classical, dncnn, logistic, unet
@@ -281,6 +282,36 @@ def test_patches_cover_every_picture(tmp_path: Path) -> None:
     assert np.array_equal(patches.images[3][0].numpy(), pictures[0][4:, 15:])
     with pytest.raises(DataError, match=r"1.png has 16x16 pixels, less than a patch of 17x17"):
         cut_patches(split, size=(17, 17), channels=1)
+
+
+def test_patches_of_larger_pictures_lie_elsewhere_each_time() -> None:
+    # Each pixel is its own place, so that the first of a patch tells where it was cut.
+    height, width, side = 17, 15, 8
+    image = torch.arange(height * width, dtype=torch.uint8).view(1, 1, height, width)
+    split = cut_patches(Split(image), size=(side, side), channels=1)
+    assert split.images[0].shape == (1, side, side)
+
+    def places(seed: int, epochs: int) -> list[tuple[int, int]]:
+        batches = SeededBatches(len(split), len(split), seed=seed)
+        loader = make_loader(split, batches)
+        found = []
+        for _ in range(epochs):
+            for batch in loader:
+                for patch in batch["image"]:
+                    top, left = divmod(int(patch[0, 0, 0]), width)
+                    assert torch.equal(patch[0], image[0, 0, top : top + side, left : left + side])
+                    found.append((top, left))
+        return found
+
+    everywhere = {(y, x) for y in range(height - side + 1) for x in range(width - side + 1)}
+    assert set(places(0, 800)) == everywhere
+    assert places(1, 3) == places(1, 3) != places(2, 3)
+    # A run that is taken up again sees what it would have seen.
+    later = SeededBatches(len(split), len(split), seed=1, start=2)
+    (again,) = make_loader(split, later)
+    assert [divmod(int(patch[0, 0, 0]), width) for patch in again["image"]] == places(1, 3)[2 * len(split) :]
+    # More than memory holds stays in its places.
+    assert isinstance(cut_patches(Split(image), size=(side, side), channels=1, memory=400).images, torch.Tensor)
 
 
 def test_spread_covers() -> None:

@@ -102,6 +102,37 @@ class _Fitted:
         return _fitted(self.images, index, self.size, self.channels)
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Images in memory of which every batch sees other parts of one size, at random places.
+
+    A network that always meets the same patches learns their places by heart: where a grid of coarse features lies, and
+    where the picture ends.
+
+    Attributes:
+        pixels: uint8 (N, C, H, W).
+        size: (height, width) of the parts, at most H and W.
+    """
+
+    pixels: Tensor
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Return the part (C, height, width) in the middle of an image."""
+        return F.center_crop(self.pixels[index], list(self.size))
+
+    def parts(self, indices: list[int], generator: torch.Generator) -> Tensor:
+        """Return a part of each image that is named, (B, C, height, width)."""
+        (height, width), (high, wide) = self.size, self.pixels.shape[-2:]
+        tops = torch.randint(high - height + 1, (len(indices),), generator=generator).tolist()
+        lefts = torch.randint(wide - width + 1, (len(indices),), generator=generator).tolist()
+        places = zip(indices, tops, lefts, strict=True)
+        return torch.stack([self.pixels[i, :, top : top + height, left : left + width] for i, top, left in places])
+
+
 @runtime_checkable
 class OfSizes(Protocol):
     """Images, read on access, that know which sizes (height, width) they come in."""
@@ -213,22 +244,24 @@ class MemoryLoader:
     """Batches of a split that lies in memory: each one indexing operation."""
 
     def __init__(self, split: Split, batches: SeededBatches) -> None:
-        assert isinstance(split.images, Tensor)
         self.split, self.batches = split, batches
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        for indices in self.batches:
-            yield _take(self.split, indices)
+        for step, indices in enumerate(self.batches, self.batches.next_step):
+            yield _take(self.split, indices, step, self.batches)
 
 
-def _take(split: Split, indices: list[int]) -> Batch:
-    index = torch.tensor(indices)
-    images = split.images
-    assert isinstance(images, Tensor)
-    batch: Batch = {"image": images[index], "index": index}
+def _take(split: Split, indices: list[int], step: int, batches: SeededBatches) -> Batch:
+    index, images = torch.tensor(indices), split.images
+    if isinstance(images, Windows):
+        images = images.parts(indices, generator_for(batches.seed or 0, step, batches.rank))
+    else:
+        assert isinstance(images, Tensor)
+        images = images[index]
+    batch: Batch = {"image": images, "index": index}
     for name, values in split.targets.items():
         batch[name] = values[index] if isinstance(values, Tensor) else [values[i] for i in indices]
     return batch
@@ -286,7 +319,7 @@ def make_loader(split: Split, batches: SeededBatches, *, workers: int | None = N
         batches: The order.
         workers: Processes that decode; None takes one a core, 0 decodes in this process.
     """
-    if isinstance(split.images, Tensor):
+    if isinstance(split.images, Tensor | Windows):
         return MemoryLoader(split, batches)
     count = (os.cpu_count() or 1) if workers is None else workers
     loader = DataLoader(

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from pixelry.blending import tile_starts
 from pixelry.data.dataset import FileImages, Images, Split, to_channels
-from pixelry.data.loading import MEMORY_LIMIT
+from pixelry.data.loading import MEMORY_LIMIT, Windows
 from pixelry.data.pairs import Pairs
 from pixelry.errors import DataError
 from pixelry.pixels import read_header
 
 Size = tuple[int, int]
+
+ROOM = 1.5  # sides of a patch that a window for it has at least: with less its place hardly changes
 
 
 def image_sizes(split: Split) -> list[Size]:
@@ -55,7 +57,10 @@ def in_channels(split: Split, channels: int) -> Split:
 
 
 def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY_LIMIT) -> Split:
-    """Return patches that cover every picture, with as little overlap as goes.
+    """Return patches that cover every picture: each time that they are asked for in a batch, at other places.
+
+    Where pictures are hardly larger than a patch, or more than memory holds, the places are fixed, with as little
+    overlap as goes.
 
     Args:
         split: Pictures of at least the patches' size.
@@ -69,21 +74,37 @@ def cut_patches(split: Split, *, size: Size, channels: int, memory: int = MEMORY
     """
     if isinstance(split.images, Tensor) and tuple(split.images.shape[-2:]) == size:
         return in_channels(split, channels)
-    places: list[tuple[int, int, int]] = []
-    for index, (height, width) in enumerate(image_sizes(split)):
+    sizes = image_sizes(split)
+    for index, (height, width) in enumerate(sizes):
         if height < size[0] or width < size[1]:
             raise DataError(
                 f"{split.name(index)} has {height}x{width} pixels, less than a patch of {size[0]}x{size[1]}; give a "
                 "smaller --size"
             )
-        tops, lefts = tile_starts(height, size[0], overlap=0), tile_starts(width, size[1], overlap=0)
-        places += [(index, top, left) for top in tops for left in lefts]
+    images = in_channels(split, channels).images
+    # Twice as large, they hold a patch at every place; they overlap by a patch less one pixel, so that none is missed.
+    window = (min(2 * size[0] - 1, *(h for h, _ in sizes)), min(2 * size[1] - 1, *(w for _, w in sizes)))
+    if all(outer >= ROOM * inner for outer, inner in zip(window, size, strict=True)):
+        places = _grid(sizes, window, ((size[0] - 1) / window[0], (size[1] - 1) / window[1]))
+        if len(places) * channels * window[0] * window[1] <= memory:
+            return Split(Windows(_cut(images, places, window, channels), size))
+    places = _grid(sizes, size, (0, 0))
     most = max(1, memory // (channels * size[0] * size[1]))
     if len(places) > most:
         # In the order of the pictures, so that each is read once.
         chosen = np.sort(np.random.default_rng(0).permutation(len(places))[:most])
         places = [places[i] for i in chosen]
-    return Split(_cut(in_channels(split, channels).images, places, size, channels))
+    return Split(_cut(images, places, size, channels))
+
+
+def _grid(sizes: list[Size], size: Size, overlap: tuple[float, float]) -> list[tuple[int, int, int]]:
+    """Return (picture, top, left) of parts of one size that cover pictures and overlap by a part of it, or more."""
+    return [
+        (index, top, left)
+        for index, (height, width) in enumerate(sizes)
+        for top in tile_starts(height, size[0], overlap=overlap[0])
+        for left in tile_starts(width, size[1], overlap=overlap[1])
+    ]
 
 
 @dataclass(frozen=True)
