@@ -18,7 +18,7 @@ STRIDE = 32  # the largest of them
 LEAST_SCORE = 0.001  # what is judged; less is nothing
 # Overlapping boxes are taken out by the task, by its own options.
 LIMITS = {"nms_thresh": 0.95, "detections_per_img": 1000}
-# From published weights, which a rate for networks that start from nothing would undo.
+# From published weights: AdamW at a small rate, as such weights are commonly tuned further.
 TRANSFER = Recipe(lr=3e-4, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none")
 # Of a picture: regions before and after overlapping ones are taken out, and those that a step learns from. They are a
 # quarter of torchvision's, for pictures of a quarter of the area.

@@ -20,7 +20,7 @@ RECIPE = Recipe(
     optimizer="muon", lr=4e-3, momentum=0.9, beta2=0.99, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05,
     clip=5.0, augment="none",
 )  # fmt: skip
-# From published weights, which a rate for networks that start from nothing would undo.
+# From published weights: AdamW at a small rate, as such weights are commonly tuned further.
 TRANSFER = Recipe(lr=5e-4, weight_decay=1e-2, batch=8, epochs=50, warmup=0.05, ema=0.05, clip=5.0, augment="none")
 IMAGENET = {
     "resnet18": "ResNet18_Weights.DEFAULT",
