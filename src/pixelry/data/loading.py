@@ -106,8 +106,7 @@ class _Fitted:
 class Windows:
     """Images in memory of which every batch sees other parts of one size, at random places.
 
-    A network that always meets the same patches learns their places by heart: where a grid of coarse features lies, and
-    where the picture ends.
+    So a network does not always meet a part of a picture at the same place of its coarse grids, and with the same ends.
 
     Attributes:
         pixels: uint8 (N, C, H, W).
@@ -125,7 +124,7 @@ class Windows:
         return F.center_crop(self.pixels[index], list(self.size))
 
     def parts(self, indices: list[int], generator: torch.Generator) -> Tensor:
-        """Return a part of each image that is named, (B, C, height, width)."""
+        """Return a part of each image that is named, uint8 (B, C, height, width)."""
         (height, width), (high, wide) = self.size, self.pixels.shape[-2:]
         tops = torch.randint(high - height + 1, (len(indices),), generator=generator).tolist()
         lefts = torch.randint(wide - width + 1, (len(indices),), generator=generator).tolist()

@@ -294,7 +294,7 @@ def fit_input(network: nn.Module, task: Task, train: Split, *, seed: int = 0) ->
     if isinstance(train.images, Tensor):
         images = train.images[chosen]
     else:
-        # Streamed data is large data: a few hundred pictures tell its mean well enough.
+        # Streamed data is large data, and parts of pictures are many: a few hundred tell their mean well enough.
         chosen = chosen[:256]
         images = torch.stack([train.images[int(i)] for i in chosen])
     with torch.no_grad(), torch.random.fork_rng(devices=[]):

@@ -27,6 +27,8 @@ STRIDES = (8, 16, 32)  # where those look that do so once: at 4 there are more p
 WIDTH, DEPTH = 32, 2
 RATIOS = (0.5, 1.0, 2.0)
 SIDES = (16, 32, 64, 128, 256)  # of anchors in pixels: half of torchvision's, whose pictures are twice as large
+# Of the anchors at each of the strides, where there are no regions to look into: two in each doubling.
+LOOK_SIDES = ((16, 23, 32), (45, 64, 91), (128, 181, 256))
 BOX_SIDE, SEEN = 7, 256  # the side of what the head sees of a region, and numbers on what is in it
 # Of a picture: regions before and after overlapping ones are taken out, and those that a step learns from.
 FEW_REGIONS = {

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models import detection
 from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead
 
-from pixelry.networks.detect._light import RECIPE, light_look
+from pixelry.networks.detect._light import LOOK_SIDES, RECIPE, light_look
 from pixelry.networks.detect._torchvision import TRANSFER, Regions, one_look
 
 SUMMARY = "one look with anchors and the focal loss; on ResNet-50 COCO weights to transfer from"
@@ -19,8 +19,6 @@ RECIPES = {"detect": RECIPE}
 TRANSFER_RECIPES = {"detect": TRANSFER}
 BACKBONES = {"resnet50": "RetinaNet_ResNet50_FPN_Weights.DEFAULT"}
 WEIGHTS = {"coco": BACKBONES["resnet50"]}
-# Of anchors, in pixels, at each stride.
-SIDES = ((16, 23, 32), (45, 64, 91), (128, 181, 256))
 GROUPS = 16
 
 
@@ -36,11 +34,11 @@ def build(
         backbone: "fpn", ours, for a CPU; "resnet50", the one of the paper, has weights of COCO.
     """
     if backbone == "fpn":
-        return light_look(RetinaNet, SIDES, head=_head, channels=channels, classes=classes, background=False)
+        return light_look(RetinaNet, LOOK_SIDES, head=_head, channels=channels, classes=classes, background=False)
     make = detection.retinanet_resnet50_fpn
     return one_look(make, channels=channels, classes=classes, background=False, weights=WEIGHTS)
 
 
 def _head(channels: int, anchors: list[int], labels: int) -> nn.Module:
-    # As torchvision's second version of it: without any norm it hardly learns from scratch.
+    # Normalised, as in torchvision's second version of it: it was published for backbones that are trained already.
     return RetinaNetHead(channels, anchors[0], labels, norm_layer=partial(nn.GroupNorm, GROUPS))

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models import detection
 from torchvision.models.detection.ssd import SSD, SSDHead
 
-from pixelry.networks.detect._light import RECIPE, STRIDES, light_look
+from pixelry.networks.detect._light import LOOK_SIDES, RECIPE, STRIDES, light_look
 from pixelry.networks.detect._torchvision import TRANSFER, Regions, one_look
 
 SUMMARY = "one look with anchors; on MobileNet or VGG COCO weights to transfer from"
@@ -22,8 +22,6 @@ BACKBONES = {
     "vgg16": "SSD300_VGG16_Weights.DEFAULT",
 }
 WEIGHTS = {"coco": BACKBONES["mobilenet_v3"]}
-# Of anchors, in pixels, at each stride.
-SIDES = ((16, 23, 32), (45, 64, 91), (128, 181, 256))
 
 
 def build(
@@ -43,7 +41,7 @@ def build(
             have weights of COCO.
     """
     if backbone == "fpn":
-        return light_look(SSD, SIDES, head=_head, channels=channels, classes=classes, background=True, size=size)
+        return light_look(SSD, LOOK_SIDES, head=_head, channels=channels, classes=classes, background=True, size=size)
     make = detection.ssd300_vgg16
     if backbone == "mobilenet_v3":
         # With 0.03, its own, statistics follow so slowly that those of a run in minutes would be of its start.
