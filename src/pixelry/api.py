@@ -161,7 +161,7 @@ def _train(config: Any, dataset: Dataset, folder: Path, *, resume: bool, console
         )
     if result.is_main and console:
         score = model.card.metrics.get(model.task.monitor)
-        reached = f", validation {model.task.monitor} {score:.4f}" if score is not None else ""
+        reached = f", validation {model.task.monitor} {score:.4f}{result.choice}" if score is not None else ""
         ended = "interrupted after" if result.interrupted else "trained"
         console.print(
             f"{ended} {result.epochs:.1f} epochs in {result.seconds:.1f} s{reached}; model: {folder / runs.MODEL}",

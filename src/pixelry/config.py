@@ -41,6 +41,9 @@ class Recipe:
         clip: Gradients are scaled to at most this norm, 0 for no limit.
         augment: "auto" (by the data), "none", "glyphs" (shift, rotate, scale; no mirror), "photos"
             (shift, mirror, cut-out) or "symmetries" (mirrors and quarter turns).
+        keep: Which weights the model gets: the "last", or the "best" of all validations. "auto" is the best of a run in
+            minutes; and the last of one that counts steps, where it would take a validation after every epoch for the
+            same seed to find the same weights.
         options: Settings of the task that suit this network, such as {"label_smoothing": 0.1}.
     """
 
@@ -56,6 +59,7 @@ class Recipe:
     ema: float = 0.0
     clip: float = 0.0
     augment: Literal["auto", "none", "glyphs", "photos", "symmetries"] = "auto"
+    keep: Literal["auto", "best", "last"] = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -325,6 +325,7 @@ def _card(
             "recipe": dataclasses.asdict(config.recipe),
             "budget": str(config.budget),
             "steps": result.steps,
+            "kept_step": result.kept_step,
             "epochs": round(result.epochs, 3),
             "seconds": round(result.seconds, 2),
             "seed": config.seed,

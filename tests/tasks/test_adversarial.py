@@ -123,6 +123,8 @@ def test_every_option_trains_and_is_read_back(few_digits: Dataset, here: Path) -
         again.generate(1, settings={"r1": 2.0})
     with pytest.raises(UsageError, match="early stopping needs a figure"):
         px.train("generate", few_digits, network="dcgan", steps=4, early_stop=2, settings=SMALL, **FAST)
+    with pytest.raises(UsageError, match="to keep the best needs a figure"):
+        px.train("generate", few_digits, network="dcgan", steps=4, settings={**SMALL, "keep": "best"}, **FAST)
 
 
 def test_the_same_seed_trains_the_same_game(few_digits: Dataset) -> None:

@@ -566,10 +566,12 @@ def test_dncnn_is_that_of_the_paper() -> None:
     assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [35, 35]  # section III-A
 
 
-def test_large_pictures_are_seen_by_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("self_ensemble", [False, True])
+def test_large_pictures_are_seen_by_tiles(self_ensemble: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
     network = dncnn.build(channels=1, size=(40, 40), depth=4, width=8).eval()
     images = torch.rand(2, 3, 150, 90)
-    task = Regression()
+    task = Regression(self_ensemble=self_ensemble)
     whole = task.forward(network, {"image": images})
     monkeypatch.setattr("pixelry.tasks._restoration.AT_ONCE", 60 * 60)
     monkeypatch.setattr("pixelry.tasks._restoration.TILE", 60)
@@ -578,6 +580,39 @@ def test_large_pictures_are_seen_by_tiles(monkeypatch: pytest.MonkeyPatch) -> No
     # A tile's edge, which counts for little, has zeros around it.
     assert (parts - whole).abs().mean() < 0.01 * (whole - images).abs().mean()
     assert (parts - whole).abs()[..., 10:25, 10:25].max() < 1e-5  # which only one tile sees
+
+
+def test_the_loss_psnr_is_the_logarithm_of_each_pictures_error() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(3, 1, 12, 10, generator=generator)
+    restored = target + torch.tensor([0.02, 0.1, 0.3]).view(3, 1, 1, 1) * torch.randn(target.shape, generator=generator)
+    pairs = zip(target.numpy(), restored.numpy(), strict=True)
+    errors = [10 ** (-peak_signal_noise_ratio(clean, found, data_range=1) / 10) for clean, found in pairs]
+    batch = {"image": restored, "target": target}
+    loss = Regression(loss="psnr").losses(torch.nn.Identity(), batch)["loss"]
+    assert float(loss) == pytest.approx(np.mean(np.log(np.array(errors) + 1e-4)), rel=1e-4)
+    # Of hidden pixels, those alone.
+    masked = torch.rand(3, 1, 12, 10, generator=generator) < 0.3
+    hidden = Regression(loss="psnr").losses(torch.nn.Identity(), {**batch, "masked": masked})["loss"]
+    parts = [float((restored - target)[k][masked[k]].square().mean()) for k in range(3)]
+    assert float(hidden) == pytest.approx(np.mean(np.log(np.array(parts) + 1e-4)), rel=1e-4)
+
+
+def test_a_self_ensemble_is_the_mean_of_eight_views(model: px.Model) -> None:
+    picture = np.random.default_rng(0).random((20, 30)).astype(np.float32)
+
+    def alone(view: np.ndarray) -> np.ndarray:
+        return np.asarray(model.predict(np.ascontiguousarray(view)))
+
+    views = [(turns, mirrored) for turns in range(4) for mirrored in (False, True)]
+    answers = []
+    for turns, mirrored in views:
+        found = alone(np.rot90(picture[:, ::-1] if mirrored else picture, turns))
+        back = np.rot90(found, -turns)
+        answers.append(back[:, ::-1] if mirrored else back)
+    assert np.ptp(answers, axis=0).max() > 1e-3  # they differ
+    together = np.asarray(model.predict(picture, settings={"self_ensemble": True}))
+    np.testing.assert_allclose(together, np.mean(answers, axis=0), atol=1e-5)
 
 
 def test_files_keep_their_format_depth_and_metadata(model: px.Model, here: Path) -> None:

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import pixelry as px
+from pixelry.data.dataset import Split
 from pixelry.errors import ExistsError, ModelError, TrainingError, UsageError
 
 FAST: dict[str, Any] = {"progress": False, "precision": "32-true", "memory_format": "channels_last"}
@@ -172,6 +173,56 @@ def test_early_stopping_keeps_the_best(squares: px.Dataset, here: Path) -> None:
         scores = [float(row["val_accuracy"]) for row in csv.DictReader(file) if row["val_accuracy"]]
     assert len(scores) < 100
     assert model.card.metrics["accuracy"] == max(scores)
+
+
+@pytest.fixture(scope="module")
+def contrary(few_digits: px.Dataset) -> px.Dataset:
+    """Zeros and ones whose validation labels are the other way round: what learns gets worse there."""
+    train, test = few_digits["train"], few_digits["test"]
+    two = [train.subset([i for i in range(len(train)) if int(train.labels[i]) < 2])]
+    two.append(test.subset([i for i in range(len(test)) if int(test.labels[i]) < 2]))
+    other = Split(two[1].images, {"label": 1 - torch.as_tensor(two[1].labels)})
+    return px.Dataset("contrary", {"train": two[0], "val": other}, few_digits.classes[:2])
+
+
+def scores(folder: Path) -> list[float]:
+    with (folder / "metrics.csv").open() as file:
+        return [float(row["val_accuracy"]) for row in csv.DictReader(file) if row["val_accuracy"]]
+
+
+@pytest.mark.parametrize(
+    ("budget", "keep", "best"),
+    [
+        ({"epochs": 12}, "auto", False),
+        ({"epochs": 12}, "best", True),
+        ({"minutes": 0.05}, "auto", True),
+        ({"minutes": 0.05}, "last", False),
+    ],
+)
+def test_the_best_weights_or_the_last_are_kept(
+    budget: dict[str, Any], keep: str, best: bool, contrary: px.Dataset, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, quiet = {"keep": keep, "batch": 8}, {**FAST, "progress": True}
+    model = px.train("classify", contrary, network="cnn", settings=settings, out=here / "run", **budget, **quiet)
+    found = scores(here / "run")
+    assert max(found) > found[-1]  # which is the last one's, whatever was kept
+    accuracy, training = model.card.metrics["accuracy"], model.card.training
+    assert accuracy == (max(found) if best else found[-1])
+    assert px.evaluate(here / "run", contrary, split="val").metrics["accuracy"] == accuracy
+    assert (training["kept_step"] < training["steps"]) == best
+    said = " ".join(capsys.readouterr().err.split())
+    assert (f"(of step {training['kept_step']:,}; the last has {found[-1]:.4f})" in said) == best
+
+
+def test_a_run_that_is_taken_up_again_keeps_what_the_undisturbed_one_keeps(contrary: px.Dataset, here: Path) -> None:
+    options: dict[str, Any] = {"network": "cnn", "epochs": 6, "settings": {"keep": "best", "batch": 8}, **FAST}
+    whole = px.train("classify", contrary, out=here / "whole", **options)
+    px.train("classify", contrary, out=here / "cut", **options)
+    # As a kill leaves it that comes after the last step and before the model is written.
+    (here / "cut" / "model.safetensors").unlink()
+    again = px.train(resume=here / "cut", data=contrary, progress=False)
+    assert same(weights(whole), weights(again))
+    assert whole.card.training["kept_step"] == again.card.training["kept_step"] < whole.card.training["steps"]
 
 
 def test_weights_of_another_model_and_a_frozen_backbone(few_digits: px.Dataset, here: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from pixelry.data.dataset import Split
 from pixelry.errors import DataError, PixelryError
 from pixelry.pixels import write_image
+from pixelry.tasks.base import Task
 from pixelry.training.clock import rate_factor
 from pixelry.training.evaluate import evaluate_network
 from pixelry.training.module import TrainingModule
@@ -113,21 +114,24 @@ def _write_rows(path: Path, rows: list[Row]) -> None:
 
 
 class Validate(Callback):
-    """Evaluates the network on the validation split after an epoch, and stops early if asked.
-
-    Without early stopping, validations are spaced so that they take a twentieth of the time; with it, every epoch
-    counts, so that a resumed run decides as the undisturbed one, and the best weights are kept.
+    """Evaluates the network on the validation split after an epoch, remembers the best, and stops early if asked.
 
     Args:
         split: Prepared validation images.
         metrics: Where the figures go.
         patience: Validations without a better score before the run ends; 0 never ends it.
+        keep: Whether to remember the weights that have the best score.
+        every_epoch: Validate after each, so that a resumed run decides as the undisturbed one; else validations are
+            spaced so that they take a twentieth of the time.
     """
 
-    def __init__(self, split: Split, metrics: MetricsLog, *, patience: int = 0) -> None:
+    def __init__(
+        self, split: Split, metrics: MetricsLog, *, patience: int = 0, keep: bool = False, every_epoch: bool = False
+    ) -> None:
         self.split, self.metrics, self.patience = split, metrics, patience
+        self.keep, self.every_epoch = keep, every_epoch
         self.best: tuple[float, dict[str, torch.Tensor]] | None = None
-        self.misses = 0
+        self.best_step = self.misses = 0
         self.latest: dict[str, float] = {}
         self._seconds, self._finished, self._progress = 0.0, -math.inf, -math.inf
 
@@ -135,7 +139,7 @@ class Validate(Callback):
         module = _ours(pl_module)
         pause = time.perf_counter() - self._finished
         progress = module.clock.progress(module.step)
-        if not self.patience and (
+        if not self.every_epoch and (
             pause * VALIDATION_SHARE < self._seconds
             or progress - self._progress < VALIDATION_PART
             or progress >= 1  # the fit function evaluates the finished network itself
@@ -155,27 +159,34 @@ class Validate(Callback):
         self._finished = time.perf_counter()
         self._seconds = self._finished - start
         self.metrics.write(trainer, module, {f"val_{name}": value for name, value in self.latest.items()})
-        if self.patience:
+        if self.keep:
             self._judge(trainer, module)
 
     def _judge(self, trainer: Trainer, module: TrainingModule) -> None:
-        score = self.latest[module.task.monitor] * (1 if module.task.higher_is_better else -1)
+        score = rank_of(module.task, self.latest)
         if self.best is None or score > self.best[0]:
             weights = {name: value.detach().clone() for name, value in module.result.state_dict().items()}
-            self.best, self.misses = (score, weights), 0
+            self.best, self.best_step, self.misses = (score, weights), module.step, 0
         else:
             self.misses += 1
-        if self.misses >= self.patience:
+        if self.patience and self.misses >= self.patience:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"best": self.best, "misses": self.misses}
+        return {"best": self.best, "best_step": self.best_step, "misses": self.misses}
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         state = checkpoint["callbacks"].get(self.state_key, {})
         self.best, self.misses = state.get("best"), state.get("misses", 0)
+        self.best_step = state.get("best_step", 0)
+
+
+def rank_of(task: Task, figures: Mapping[str, float]) -> float:
+    """Return what a task is judged by, larger where the network is better; what is no number is the least."""
+    score = figures[task.monitor] * (1 if task.higher_is_better else -1)
+    return -math.inf if math.isnan(score) else score
 
 
 class Samples(Callback):

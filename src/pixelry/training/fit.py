@@ -31,6 +31,7 @@ from pixelry.training.callbacks import (
     StopInTime,
     Validate,
     load_checkpoint,
+    rank_of,
 )
 from pixelry.training.clock import Clock
 from pixelry.training.evaluate import evaluate_network
@@ -60,6 +61,8 @@ class Fit:
         network: In evaluation mode, on the CPU, float32.
         task: With what it fits to the validation split.
         steps: Steps taken in all sittings.
+        kept_step: The step whose weights the network has: the last, or the one that was best on the validation split.
+        last_score: Where it is not the last, what that one's score was on the validation split.
         epochs: Passes over the training set.
         seconds: Of training in all sittings.
         evaluator: Filled on the validation split; None without one.
@@ -71,12 +74,19 @@ class Fit:
     network: nn.Module
     task: Task
     steps: int
+    kept_step: int
+    last_score: float | None
     epochs: float
     seconds: float
     evaluator: Evaluator | None
     history: list[tuple[float, float]]
     interrupted: bool
     is_main: bool
+
+    @property
+    def choice(self) -> str:
+        """Which weights were kept, in words; nothing where they are the last."""
+        return "" if self.last_score is None else f" (of step {self.kept_step:,}; the last has {self.last_score:.4f})"
 
 
 def fast_path_for(network: nn.Module, task: Task, split: Split, config: RunConfig) -> FastPath:
@@ -125,9 +135,10 @@ def fit(
             f"--freeze {config.freeze:g}, a part of the run, does not go with several processes (ddp), which agree at "
             "the start on the weights that are trained; freeze the backbone for the whole run, or give --devices 1"
         )
-    if config.early_stop and len(task.phases) > 1:
+    if (config.early_stop or recipe.keep == "best") and len(task.phases) > 1:
+        asked = "early stopping" if config.early_stop else "to keep the best"
         raise UsageError(
-            f"early stopping needs a figure that gets better with the network, and {task.monitor} of a game does not"
+            f"{asked} needs a figure that gets better with the network, and {task.monitor} of a game does not"
         )
     channels, *size = train.images[0].shape
     policy = choose_policy(channels, task.classes) if recipe.augment == "auto" else recipe.augment
@@ -149,7 +160,7 @@ def fit(
     if checkpoint:
         module.restore(checkpoint)
     log = MetricsLog(folder / METRICS, step=module.step)
-    validate = Validate(val, log, patience=config.early_stop) if val is not None else None
+    validate = _validation(config, task, val, log)
     if validate and checkpoint:
         validate.restore(checkpoint)
     bar = [ProgressBar(console, validate)] if console else []
@@ -177,6 +188,17 @@ def fit(
             except TrainingError as error:
                 raise TrainingError(f"{error}; {_kept(folder)}") from None
     return _finish(module, validate, val, log, trainer, steps_per_epoch=batches.steps, interrupted=guard.interrupted)
+
+
+def _validation(config: RunConfig, task: Task, val: Split | None, log: MetricsLog) -> Validate | None:
+    """Return what validates a run, None without a split for that."""
+    if val is None:
+        return None
+    kept = config.recipe.keep
+    by_clock = kept == "auto" and config.budget.minutes is not None and len(task.phases) == 1
+    counted = bool(config.early_stop) or (kept == "best" and config.budget.minutes is None)
+    keep = bool(config.early_stop) or kept == "best" or by_clock
+    return Validate(val, log, patience=config.early_stop, keep=keep, every_epoch=counted)
 
 
 def _kept(folder: Path) -> str:
@@ -258,19 +280,23 @@ def _finish(
     steps_per_epoch: int,
     interrupted: bool,
 ) -> Fit:
-    network = module.result
-    if validate and validate.best:
-        network.load_state_dict(validate.best[1])
-    network = network.to("cpu").eval().requires_grad_(True)
-    evaluator, task = None, module.task
+    network = module.result.to("cpu").eval().requires_grad_(True)
+    evaluator, task, kept, last = None, module.task, module.step, None
     if val is not None:
         evaluator = evaluate_network(network, task, val, memory_format=module.memory_format)
+        figures = evaluator.compute()
+        log.write(trainer, module, {f"val_{name}": value for name, value in figures.items()})
+        if validate and validate.best and validate.best[0] > rank_of(task, figures):
+            network.load_state_dict(validate.best[1])
+            evaluator = evaluate_network(network, task, val, memory_format=module.memory_format)
+            kept, last = validate.best_step, figures[task.monitor]
         task = task.calibrated(evaluator)
-        log.write(trainer, module, {f"val_{name}": value for name, value in evaluator.compute().items()})
     return Fit(
         network=network,
         task=task,
         steps=module.step,
+        kept_step=kept,
+        last_score=last,
         epochs=module.step / steps_per_epoch,
         seconds=module.clock.elapsed,
         evaluator=evaluator,

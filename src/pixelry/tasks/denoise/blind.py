@@ -46,11 +46,18 @@ def hidden(images: Tensor, generator: Generator | None = None) -> tuple[Tensor, 
     return seen, masked[:, None].to(images.device)
 
 
-def weighted(errors: Tensor, masked: Tensor | None) -> Tensor:
-    """Return the mean of errors (B, C, H, W): of all, or of those where pixels are hidden (B, 1, H, W)."""
+def weighted(errors: Tensor, masked: Tensor | None, *, each: bool = False) -> Tensor:
+    """Return the mean of errors (B, C, H, W): of all, or of those where pixels are hidden (B, 1, H, W).
+
+    Args:
+        errors: One for each number.
+        masked: The pixels that count, None for all.
+        each: Return the mean of each picture (B,), not one of all.
+    """
+    over = (1, 2, 3) if each else (0, 1, 2, 3)
     if masked is None:
-        return errors.mean()
-    return (errors * masked).sum() / (masked.sum() * errors.shape[1]).clamp_min(1)
+        return errors.mean(over)
+    return (errors * masked).sum(over) / (masked.sum(over) * errors.shape[1]).clamp_min(1)
 
 
 def _within(index: Tensor, side: int) -> Tensor:

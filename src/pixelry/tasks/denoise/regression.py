@@ -13,6 +13,10 @@ from pixelry.tasks.base import OF_TRAINING
 from pixelry.tasks.denoise.base import Denoise
 from pixelry.tasks.denoise.blind import MASKED, weighted
 
+# A squared error at which a picture is good enough for "psnr", that of 40 dB: patches of bare sky would be all that
+# counts without it.
+FLOOR = 1e-4
+
 
 @dataclass(frozen=True)
 class Regression(Denoise):
@@ -20,13 +24,14 @@ class Regression(Denoise):
 
     Attributes:
         loss: "mse", the squared error, whose least is the expected clean picture and the largest PSNR; or "l1", the
-            absolute error, whose least is the median, and which heeds outliers less.
+            absolute error, whose least is the median, and which heeds outliers less; or "psnr", the logarithm of each
+            picture's squared error, so that pictures count alike however hard they are (Chen et al. 2021, HINet).
     """
 
-    loss: Literal["mse", "l1"] = field(default="mse", metadata=OF_TRAINING)
+    loss: Literal["mse", "l1", "psnr"] = field(default="mse", metadata=OF_TRAINING)
 
     def losses(self, network: nn.Module, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
-        """Return the mean error over the pixels.
+        """Return the mean error over the pixels, or that of the pictures' logarithms.
 
         Args:
             network: Maps noisy images to clean ones.
@@ -35,8 +40,11 @@ class Regression(Denoise):
             phase: The only one.
         """
         restored, target = self.output(network, batch["image"]).float(), batch["target"]
-        distance = F.mse_loss if self.loss == "mse" else F.l1_loss
-        return {"loss": weighted(distance(restored, target, reduction="none"), batch.get(MASKED))}
+        distance = F.l1_loss if self.loss == "l1" else F.mse_loss
+        errors, masked = distance(restored, target, reduction="none"), batch.get(MASKED)
+        if self.loss != "psnr":
+            return {"loss": weighted(errors, masked)}
+        return {"loss": (weighted(errors, masked, each=True) + FLOOR).log().mean()}
 
     @staticmethod
     def intensities(output: Tensor) -> Tensor:
