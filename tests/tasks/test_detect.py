@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
+from torchvision.ops import complete_box_iou_loss
 
 import pixelry as px
 from pixelry.boxes import Boxes
@@ -27,7 +28,7 @@ from pixelry.plugins import network_for, network_names
 from pixelry.tasks.detect import Dense
 from pixelry.tasks.detect.assign import ALPHA, BETA, PLACES, assign, paired_iou
 from pixelry.tasks.detect.augment import Jitter, jitter
-from pixelry.tasks.detect.dense import boxes_of, places, side_losses
+from pixelry.tasks.detect.dense import box_losses, boxes_of, places, side_losses
 from pixelry.tasks.detect.matching import Seen, confusions, evaluate_boxes, f1_scores, match
 from rectangles import FAST, scenes
 
@@ -366,6 +367,45 @@ def test_sides_are_means_of_their_distributions() -> None:
     entropy = np.mean([-(s * np.log(s) + (1 - s) * np.log(1 - s)) if s else 0 for s in (0.25, 0.5, 0.9, 0.0)])
     assert float(side_losses(sides, distance)) == pytest.approx(entropy, abs=1e-4)
     assert float(side_losses(sides, distance + 0.3)) > entropy + 0.1
+
+
+def test_box_losses_are_those_of_torchvision_and_have_a_gradient_where_boxes_have_no_height() -> None:
+    generator = np.random.default_rng(0)
+    found, true = (torch.from_numpy(random_boxes(generator, 50)).float() for _ in range(2))
+    torch.testing.assert_close(box_losses(found, true), complete_box_iou_loss(found, true))
+    flat = torch.tensor([[10.0, 20, 40, 20], [10, 20, 10, 60], [15, 30, 15, 30]], requires_grad=True)
+    losses = box_losses(flat, torch.tensor([[12.0, 10, 38, 50]]).expand(3, -1))
+    losses.sum().backward()
+    assert flat.grad is not None
+    assert torch.isfinite(flat.grad).all()
+    assert bool((flat.grad[0, 1] > 0) & (flat.grad[0, 3] < 0))  # it grows taller by going downhill
+
+
+def test_a_network_learns_though_an_objects_place_finds_a_box_without_height() -> None:
+    class Says(torch.nn.Module):
+        strides, bins = (8,), 16
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.logits = torch.nn.Parameter(torch.zeros(1, 16, 4 * 16 + 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.logits
+
+    network = Says()
+    with torch.no_grad():
+        first = network.logits[0, 0, :64].view(4, 16)
+        first[1::2] = -200.0
+        first[1::2, 0] = 200.0  # up and down: not at all
+    batch = {
+        "image": torch.zeros(1, 3, 32, 32),
+        "boxes": torch.tensor([[[2.0, 2, 30, 14]]]),
+        "labels": torch.tensor([[0]]),
+    }
+    loss = Dense(classes=("thing",)).losses(network, batch)["loss"]
+    loss.backward()
+    assert network.logits.grad is not None
+    assert torch.isfinite(network.logits.grad).all()
 
 
 def random_boxes(generator: np.random.Generator, count: int) -> np.ndarray:

@@ -20,6 +20,8 @@ from pixelry.tasks.base import OF_TRAINING
 from pixelry.tasks.detect.assign import assign
 from pixelry.tasks.detect.base import CANDIDATES, Detect
 
+LEAST_SIDE = 1e-2  # pixels
+
 
 @dataclass(frozen=True)
 class Dense(Detect):
@@ -70,7 +72,7 @@ class Dense(Detect):
         each = F.binary_cross_entropy_with_logits(scores, goal.to(scores), reduction="none")
         score_loss = (each * judged[..., None]).sum() / total
         weight = told.weight[here]
-        box_loss = (complete_box_iou_loss(boxes[here], told.boxes[here]) * weight).sum() / total
+        box_loss = (box_losses(boxes[here], told.boxes[here]) * weight).sum() / total
         center, stride = points.expand(len(images), -1, -1)[here], strides.expand(len(images), -1)[here][:, None]
         true = told.boxes[here]
         distance = torch.cat([center - true[:, :2], true[:, 2:] - center], 1) / stride
@@ -128,6 +130,17 @@ def boxes_of(sides: Tensor, points: Tensor, strides: Tensor) -> Tensor:
     bins = torch.arange(sides.shape[-1], device=sides.device, dtype=sides.dtype)
     distance = (sides.softmax(-1) @ bins) * strides[..., None]
     return torch.cat([points - distance[..., :2], points + distance[..., 2:]], -1)
+
+
+def box_losses(found: Tensor, true: Tensor) -> Tensor:
+    """Return the complete IoU loss (Zheng et al. 2020, section 3.3) of each box: (N, 4) and (N, 4) xyxy to (N,).
+
+    Sides are at least `LEAST_SIDE`: where a box that was found has no height, its aspect has no gradient.
+    """
+    start, end = found.split(2, 1)
+    missing = (LEAST_SIDE - (end - start)).clamp_min(0).detach()
+    losses: Tensor = complete_box_iou_loss(torch.cat([start, end + missing], 1), true)
+    return losses
 
 
 def side_losses(sides: Tensor, distance: Tensor) -> Tensor:
