@@ -283,14 +283,15 @@ def _finish(
     network = module.result.to("cpu").eval().requires_grad_(True)
     evaluator, task, kept, last = None, module.task, module.step, None
     if val is not None:
-        evaluator = evaluate_network(network, task, val, memory_format=module.memory_format)
+        evaluator = evaluate_network(network, module.task, val, memory_format=module.memory_format)
+        task = module.task.calibrated(evaluator)
         figures = evaluator.compute()
         log.write(trainer, module, {f"val_{name}": value for name, value in figures.items()})
         if validate and validate.best and validate.best[0] > rank_of(task, figures):
             network.load_state_dict(validate.best[1])
-            evaluator = evaluate_network(network, task, val, memory_format=module.memory_format)
+            evaluator = evaluate_network(network, module.task, val, memory_format=module.memory_format)
+            task = module.task.calibrated(evaluator)
             kept, last = validate.best_step, figures[task.monitor]
-        task = task.calibrated(evaluator)
     return Fit(
         network=network,
         task=task,
