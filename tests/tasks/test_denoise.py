@@ -548,6 +548,12 @@ def test_the_unet_begins_with_the_picture_and_has_no_scale_of_its_own() -> None:
         for weight in network.parameters():
             weight.normal_(0, 0.1)
         torch.testing.assert_close(network(2 * image), 2 * network(image), rtol=1e-4, atol=1e-4)
+    # Two more blocks at the finest scale, down and up again, each of two convolutions.
+    deeper = unet.build(channels=3, size=(32, 32), width=8, finest=3)
+    assert sum(p.numel() for p in deeper.parameters()) - sum(p.numel() for p in network.parameters()) == 8 * 8 * 8 * 9
+    torch.testing.assert_close(deeper(image), image)
+    with pytest.raises(UsageError, match="finest 0, patch 2; expected"):
+        unet.build(channels=3, size=(32, 32), finest=0)
     with pytest.raises(UsageError, match="patch 9; expected"):
         unet.build(channels=3, size=(32, 32), patch=9)
 

@@ -43,18 +43,18 @@ class UNet(nn.Module):
         channels: C.
         width: Channels at the finest scale; each coarser one doubles them.
         depth: Scales.
-        blocks: On each scale on the way down, and up again.
+        blocks: On each scale on the way down, and up again, from the finest to the coarsest.
         patch: Side of the squares of pixels that become channels first.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, blocks: int, patch: int) -> None:
+    def __init__(self, channels: int, width: int, depth: int, blocks: tuple[int, ...], patch: int) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(depth)]
         self.channels, self.patch, self.multiple = channels, patch, patch * 2 ** (depth - 1)
         pixels = channels * patch**2
         self.enter, self.leave = filters(pixels, width), filters(width, pixels)
-        self.before = nn.ModuleList(_blocks(w, blocks) for w in widths)
-        self.after = nn.ModuleList(_blocks(w, blocks) for w in widths[:-1])
+        self.before = nn.ModuleList(_blocks(w, count) for w, count in zip(widths, blocks, strict=True))
+        self.after = nn.ModuleList(_blocks(w, count) for w, count in zip(widths[:-1], blocks[:-1], strict=True))
         self.down = nn.ModuleList(filters(4 * a, b, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(filters(b, 4 * a, 1) for a, b in pairwise(widths))
         zero(self.leave)
@@ -79,7 +79,14 @@ def _blocks(width: int, count: int) -> nn.Sequential:
 
 
 def build(
-    *, channels: int, size: tuple[int, int], width: int = 32, depth: int = 3, blocks: int = 1, patch: int = 2
+    *,
+    channels: int,
+    size: tuple[int, int],
+    width: int = 32,
+    depth: int = 3,
+    blocks: int = 1,
+    finest: int | None = None,
+    patch: int = 2,
 ) -> UNet:
     """Build the network.
 
@@ -89,11 +96,13 @@ def build(
         width: Channels at the finest scale.
         depth: Scales, each half as fine as the one before.
         blocks: On each scale on the way down, and up again.
+        finest: Those of the finest scale, where most is gained by more; by default as many.
         patch: Side of the squares of pixels that become channels first: 2, or 4 for a quicker network.
     """
-    if width < 1 or not 1 <= depth <= 6 or blocks < 1 or not 1 <= patch <= 8:
+    finest = blocks if finest is None else finest
+    if min(width, blocks, finest) < 1 or not 1 <= depth <= 6 or not 1 <= patch <= 8:
         raise UsageError(
-            f"width is {width}, depth {depth}, blocks {blocks}, patch {patch}; expected a width and blocks from 1, a "
-            "depth of 1 to 6 and a patch of 1 to 8"
+            f"width is {width}, depth {depth}, blocks {blocks}, finest {finest}, patch {patch}; expected a width and "
+            "blocks from 1, a depth of 1 to 6 and a patch of 1 to 8"
         )
-    return UNet(channels, width, depth, blocks, patch)
+    return UNet(channels, width, depth, (finest, *[blocks] * (depth - 1)), patch)
