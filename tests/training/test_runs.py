@@ -167,12 +167,16 @@ def test_interrupt_leaves_a_usable_model(here: Path) -> None:
     assert model.predict(np.zeros((8, 8), np.uint8)).label in "0123456789"  # type: ignore[union-attr]
 
 
+def scores(folder: Path) -> list[float]:
+    with (folder / "metrics.csv").open() as file:
+        return [float(row["val_accuracy"]) for row in csv.DictReader(file) if row["val_accuracy"]]
+
+
 def test_early_stopping_keeps_the_best(squares: px.Dataset, here: Path) -> None:
     model = px.train("classify", squares, network="logistic", epochs=200, early_stop=2, out=here / "run", **FAST)
-    with (here / "run" / "metrics.csv").open() as file:
-        scores = [float(row["val_accuracy"]) for row in csv.DictReader(file) if row["val_accuracy"]]
-    assert len(scores) < 100
-    assert model.card.metrics["accuracy"] == max(scores)
+    found = scores(here / "run")
+    assert len(found) < 100
+    assert model.card.metrics["accuracy"] == max(found)
 
 
 @pytest.fixture(scope="module")
@@ -183,11 +187,6 @@ def contrary(few_digits: px.Dataset) -> px.Dataset:
     two.append(test.subset([i for i in range(len(test)) if int(test.labels[i]) < 2]))
     other = Split(two[1].images, {"label": 1 - torch.as_tensor(two[1].labels)})
     return px.Dataset("contrary", {"train": two[0], "val": other}, few_digits.classes[:2])
-
-
-def scores(folder: Path) -> list[float]:
-    with (folder / "metrics.csv").open() as file:
-        return [float(row["val_accuracy"]) for row in csv.DictReader(file) if row["val_accuracy"]]
 
 
 @pytest.mark.parametrize(

@@ -194,11 +194,11 @@ def _validation(config: RunConfig, task: Task, val: Split | None, log: MetricsLo
     """Return what validates a run, None without a split for that."""
     if val is None:
         return None
-    kept = config.recipe.keep
-    by_clock = kept == "auto" and config.budget.minutes is not None and len(task.phases) == 1
-    counted = bool(config.early_stop) or (kept == "best" and config.budget.minutes is None)
-    keep = bool(config.early_stop) or kept == "best" or by_clock
-    return Validate(val, log, patience=config.early_stop, keep=keep, every_epoch=counted)
+    in_minutes, patience = config.budget.minutes is not None, config.early_stop
+    wanted = patience > 0 or config.recipe.keep == "best"
+    keep = wanted or (config.recipe.keep == "auto" and in_minutes and len(task.phases) == 1)
+    every_epoch = patience > 0 or (wanted and not in_minutes)
+    return Validate(val, log, patience=patience, keep=keep, every_epoch=every_epoch)
 
 
 def _kept(folder: Path) -> str:

@@ -133,9 +133,10 @@ def boxes_of(sides: Tensor, points: Tensor, strides: Tensor) -> Tensor:
 
 
 def box_losses(found: Tensor, true: Tensor) -> Tensor:
-    """Return the complete IoU loss (Zheng et al. 2020, section 3.3) of each box: (N, 4) and (N, 4) xyxy to (N,).
+    """Return the complete IoU loss (Zheng et al. 2020, section 3.3) of each box: (N, 4) and (N, 4) to (N,), from 0.
 
-    Sides are at least `LEAST_SIDE`: where a box that was found has no height, its aspect has no gradient.
+    Boxes are xyxy in pixels; found ones have sides of at least `LEAST_SIDE`, since the aspect of one without height has
+    no gradient.
     """
     start, end = found.split(2, 1)
     missing = (LEAST_SIDE - (end - start)).clamp_min(0).detach()
