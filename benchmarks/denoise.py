@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from timing import WARM, say
+from timing import WARM, say, size_of
 
 import pixelry as px
 from pixelry.config import parse_settings
@@ -31,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
+    parser.add_argument("--size", help="HEIGHTxWIDTH of the patches; by default the task's")
     parser.add_argument("--minutes", type=float, nargs="+", default=[5.0])
     parser.add_argument("--networks", nargs="+", default=["unet"], metavar="NAME[:KEY=VALUE]")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
@@ -50,7 +51,16 @@ def row(rung: str, minutes: float, data: px.Dataset, given: argparse.Namespace) 
     network, _, own = rung.partition(":")
     settings = parse_settings([*given.set, *filter(None, own.split(":"))])
     folder = given.out / f"{rung.replace(':', '-').replace('=', '-')}-{minutes:g}"
-    model = px.train("denoise", data, network=network, minutes=minutes, channels=1, settings=settings, out=folder)
+    model = px.train(
+        "denoise",
+        data,
+        network=network,
+        minutes=minutes,
+        channels=1,
+        size=size_of(given.size),
+        settings=settings,
+        out=folder,
+    )
     report = model.evaluate(data)
     report.save(folder / "test.html", overwrite=True)
     steps, seconds = model.card.training["steps"], model.card.training["seconds"]
