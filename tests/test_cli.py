@@ -237,19 +237,22 @@ def test_pictures_are_restored_under_their_own_names(run: Any, here: Path) -> No
     clean.mkdir()
     for number in range(6):
         write_image(clean / f"{number}.png", np.tile(np.arange(0, 240, 6, dtype=np.uint8), (40 + number, 1)))
+    other, tests = here / "other", here / "tests"
+    for folder, count in ((other, 1), (tests, 12)):
+        folder.mkdir()
+        for number in range(count):
+            write_image(folder / f"{number}.png", np.full((30, 30), 7 + number, dtype=np.uint8))
     trained = run(
-        "train", "denoise", "--data", clean, "--network", "logistic", "--steps", 10, "--set", "window=5", "--out", "d",
-        "--json",
+        "train", "denoise", "--data", clean, "--test", tests, "--network", "logistic", "--steps", 10,
+        "--set", "window=5", "--out", "d", "--json",
     )  # fmt: skip
     assert trained.code == 0, trained.err
     assert {"psnr", "ssim", "psnr_noisy"} <= set(trained.json["metrics"])
     assert run("evaluate", "d", "--data", clean, "--json").json["split"] == "val"
-    # Of other data than it was trained on, all is taken.
-    other = here / "other"
-    other.mkdir()
-    write_image(other / "a.png", np.full((30, 30), 7, dtype=np.uint8))
-    judged = run("evaluate", "d", "--data", other, "--json").json
-    assert (judged["split"], judged["metrics"]["images"]) == ("train", 1)
+    # Of other data than it was trained on, all is taken; and its own test pictures are other ones.
+    for folder, count in ((other, 1), (tests, 12)):
+        judged = run("evaluate", "d", "--data", folder, "--json").json
+        assert (judged["split"], judged["metrics"]["images"]) == ("train", count)
     psnr = [run("evaluate", "d", "--data", other, "--set", f"sigma={s}", "--json").json["metrics"] for s in (5, 50)]
     assert psnr[0]["psnr_noisy"] > psnr[1]["psnr_noisy"] + 10
     wrong = run("evaluate", "d", "--data", other, "--set", "sigm=5")

@@ -315,8 +315,8 @@ class Model:
         return Report(self.card.task, self.card.network, dataset.name, name, findings, facts)
 
     def _is_new(self, dataset: Dataset) -> bool:
-        """Return whether the model was trained on other pictures."""
-        return dataset["train"].digest() not in dict(self.card.data.get("digests", {})).values()
+        """Return whether the model was trained on other pictures; those of its own test split are others too."""
+        return bool(dataset["train"].digest() != self.card.data.get("digests", {}).get("train"))
 
     def fit_split(self, split: Split) -> Split:
         """Return a split with its images in the form that the model is judged on."""
