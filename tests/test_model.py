@@ -42,6 +42,8 @@ def test_the_card_says_everything(model: px.Model) -> None:
     assert card["network"] == "cnn"
     assert card["classes"] == list("0123456789")
     assert (card["channels"], card["size"]) == (1, [8, 8])
+    # Nobody set it: a later version's default may be another, and the file is to be read all the same.
+    assert card["network_options"] == {"width": 16}
     assert card["metrics"]["accuracy"] == model.card.metrics["accuracy"]
     assert len(card["data"]["fingerprint"]) == 32
     assert card["training"]["seed"] == 0

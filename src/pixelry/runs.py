@@ -145,6 +145,17 @@ def fit_batch(config: RunConfig, count: int, settings: Mapping[str, Any]) -> tup
     return dataclasses.replace(config, recipe=dataclasses.replace(recipe, batch=batch, lr=lr)), note
 
 
+def whole(config: RunConfig) -> RunConfig:
+    """Return the configuration with the network's options that nobody set, by their defaults of today.
+
+    So a file says by itself how its network is built, and a later version may have better defaults.
+    """
+    parameters = inspect.signature(plugins.network_for(config.network, config.task).build).parameters
+    defaults = {name: parameters[name].default for name in _network_hints(config.network, config.task)}
+    options = {name: value for name, value in defaults.items() if value is not inspect.Parameter.empty}
+    return dataclasses.replace(config, network_options={**options, **config.network_options})
+
+
 def _network_hints(network: str, task: str) -> dict[str, Any]:
     build = plugins.network_for(network, task).build
     hints = get_type_hints(build)
@@ -253,6 +264,7 @@ def execute(
     """
     import torch
 
+    config = whole(config)
     say = console.print if console else lambda *args, **kwargs: None
     digests = {name: split.digest() for name, split in dataset.splits.items()}
     dataset = dataset.with_val(config.data.val_fraction)

@@ -402,6 +402,20 @@ def test_floats_may_leave_their_range_as_noise_does(model: px.Model) -> None:
         model.predict(noisy * 255)
 
 
+@pytest.mark.parametrize("noise", [{"sigma": 127.5}, {"noise": "poisson", "peak": 2.0}])
+def test_floats_may_leave_their_range_as_far_as_the_noise_that_was_learnt(
+    noise: dict[str, Any], photos: px.Dataset, tmp_path: Path
+) -> None:
+    settings = {**noise, "window": 5}
+    strong = px.train("denoise", photos, steps=1, network="logistic", settings=settings, out=tmp_path / "run", **FAST)
+    clean = photos["test"].images[0][None].float() / 255
+    noisy = strong.task.observe({"image": clean, "index": torch.arange(1)}, training=False)["image"][0, 0].numpy()
+    assert noisy.max() > 2
+    assert strong.predict(noisy).image.shape == noisy.shape  # type: ignore[union-attr]
+    with pytest.raises(ImageError, match="floats are intensities in"):
+        strong.predict(255 * noisy)
+
+
 def test_names_are_kept_and_never_taken_from_a_path(model: px.Model, tmp_path: Path) -> None:
     for name in ("sheet.png", "a#1.png"):
         write_image(tmp_path / name, np.zeros((8, 8), dtype=np.uint8))
@@ -549,7 +563,7 @@ def test_the_unet_begins_with_the_picture_and_has_no_scale_of_its_own() -> None:
             weight.normal_(0, 0.1)
         torch.testing.assert_close(network(2 * image), 2 * network(image), rtol=1e-4, atol=1e-4)
     # Two more blocks at the finest scale, down and up again, each of two convolutions.
-    deeper = unet.build(channels=3, size=(32, 32), width=8, finest=3)
+    deeper = unet.build(channels=3, size=(32, 32), width=8, finest=5)
     assert sum(p.numel() for p in deeper.parameters()) - sum(p.numel() for p in network.parameters()) == 8 * 8 * 8 * 9
     torch.testing.assert_close(deeper(image), image)
     with pytest.raises(UsageError, match="finest 0, patch 2; expected"):

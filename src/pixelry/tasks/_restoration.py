@@ -30,7 +30,6 @@ from pixelry.types import Restored
 AT_ONCE, TILE = 2**21, 1024
 # Pictures of one size up to this side are trained on whole.
 WHOLE = 128
-NOISE_BEYOND = 1.0
 # Numbers of a large picture that are brought into its dtype at once.
 BAND = 2**22
 # Of a picture: by itself, in its batch, and in the network's order of channels.
@@ -57,6 +56,11 @@ class Restoration(Task):
     def enlarged(self) -> int:
         """How many times as high and wide the answer is."""
         return 1
+
+    @property
+    def beyond(self) -> float:
+        """By how much floats may leave [0, 1]: noise does, and what is meant as 0 to 255 does by far more."""
+        return 1.0
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Self:
@@ -142,7 +146,7 @@ class Restoration(Task):
             ImageError: It is no image, of a dtype or range that a restored picture cannot have, or so large that there
                 is no memory for the result.
         """
-        _check_range(check_image(image))
+        _check_range(check_image(image), self.beyond)
         colors = image[..., :-1] if has_alpha(image) else image
         _check_memory(colors, self.enlarged, channels)
         pixels = _channels_first(colors)
@@ -179,7 +183,7 @@ def physical_memory() -> float:
         return float("inf")
 
 
-def _check_range(image: NDArray[Any]) -> None:
+def _check_range(image: NDArray[Any], beyond: float) -> None:
     """Raise ImageError unless an image is of a kind and in a range that can be restored."""
     if image.dtype.kind != "f":
         if image.dtype.type not in (np.bool_, np.uint8, np.uint16):
@@ -188,9 +192,9 @@ def _check_range(image: NDArray[Any]) -> None:
             )
         return
     check_finite(image)
-    if image.min() < -NOISE_BEYOND or image.max() > 1 + NOISE_BEYOND:
+    if image.min() < -beyond or image.max() > 1 + beyond:
         raise ImageError(
-            f"floats are intensities in [0, 1], which noise may leave by {NOISE_BEYOND:g}; got values from "
+            f"floats are intensities in [0, 1], which noise may leave by {beyond:.3g}; got values from "
             f"{image.min():g} to {image.max():g}; divide by the largest possible value"
         )
 

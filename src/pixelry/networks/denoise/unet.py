@@ -82,10 +82,10 @@ def build(
     *,
     channels: int,
     size: tuple[int, int],
-    width: int = 32,
+    width: int = 24,
     depth: int = 3,
     blocks: int = 1,
-    finest: int | None = None,
+    finest: int = 3,
     patch: int = 2,
 ) -> UNet:
     """Build the network.
@@ -95,11 +95,10 @@ def build(
         size: (height, width) of the training patches in pixels; it takes any.
         width: Channels at the finest scale.
         depth: Scales, each half as fine as the one before.
-        blocks: On each scale on the way down, and up again.
-        finest: Those of the finest scale, where most is gained by more; by default as many.
+        blocks: On each coarser scale on the way down, and up again.
+        finest: Those of the finest scale, where most is gained by more.
         patch: Side of the squares of pixels that become channels first: 2, or 4 for a quicker network.
     """
-    finest = blocks if finest is None else finest
     if min(width, blocks, finest) < 1 or not 1 <= depth <= 6 or not 1 <= patch <= 8:
         raise UsageError(
             f"width is {width}, depth {depth}, blocks {blocks}, finest {finest}, patch {patch}; expected a width and "

@@ -17,7 +17,7 @@ from pixelry.tasks._restoration import Restoration
 from pixelry.tasks._restoration_metrics import RestorationEvaluator
 from pixelry.tasks.base import Evaluator, training_split
 from pixelry.tasks.denoise.blind import MASKED, hidden
-from pixelry.tasks.denoise.noise import Noise, add_noise, check_noise
+from pixelry.tasks.denoise.noise import Noise, add_noise, check_noise, reach
 
 # Of the noise on which models are judged: image k of a split gets the noise of mix_seed(NOISE_SEED, k).
 NOISE_SEED = 2017
@@ -56,6 +56,11 @@ class Denoise(Restoration):
 
     def __post_init__(self) -> None:
         check_noise(self.sigma, self.sigma_min, self.amount, self.peak, self.quality)
+
+    @property
+    def beyond(self) -> float:
+        """By how much floats may leave [0, 1]: by the noise that the model knows, where that is more than usual."""
+        return max(super().beyond, reach(self.noise, sigma=self.sigma, peak=self.peak))
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Self:

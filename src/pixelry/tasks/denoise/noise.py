@@ -71,6 +71,17 @@ def add_noise(
     return torch.where(draw > 1 - amount / 2, torch.ones_like(images), noisy)
 
 
+def reach(kind: Noise, *, sigma: float, peak: float) -> float:
+    """Return by how much noise may leave [0, 1]: some six standard deviations, of photons a few more of the fewest.
+
+    Args:
+        kind: As `add_noise` takes it; what it does not add, and what stays in the range, leaves it by nothing.
+        sigma: Of the Gaussian, on the scale of 255 grey levels.
+        peak: Photons of a white pixel.
+    """
+    return {"gaussian": 6 * sigma / 255, "poisson": 6 / peak**0.5 + 6 / peak}.get(kind, 0.0)
+
+
 def _as_jpeg(image: Tensor, quality: int) -> Tensor:
     """Return what a JPEG file keeps of (C, H, W) in [0, 1]."""
     levels = (image.clamp(0, 1) * 255).round().byte().cpu().movedim(0, -1).numpy()
