@@ -8,8 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import pixelry as px
 from pixelry.config import parse_settings
+from pixelry.data.dataset import FileImages
+from pixelry.data.sheet import as_picture
 
 WARM = 5
 
@@ -42,16 +47,23 @@ def measure(task: str, network: str, data: px.Dataset, given: argparse.Namespace
     training, test = model.card.training, data["test"]
     row = {"network": network, "minutes": given.minutes, **report.metrics}
     row["training_images_per_s"] = training["steps"] * training["recipe"]["batch"] / training["seconds"]
-    seconds = seconds_per_picture(model, [test.name(i) for i in range(len(test))])
+    seconds = seconds_per_picture(model, pictures(test))
     say({**row, "ms_per_image": 1e3 * seconds, "images_per_s": 1 / seconds}, given.out)
 
 
-def seconds_per_picture(model: px.Model, files: list[str]) -> float:
-    """Return the median seconds from a file to what the model says of it."""
+def pictures(split: px.Split) -> list[str] | list[NDArray[np.uint8]]:
+    """Return the files of a split; of one without any, such as built-in data, the pictures themselves."""
+    if isinstance(split.images, FileImages):
+        return [split.name(i) for i in range(len(split))]
+    return [as_picture(image) for image in split.images]
+
+
+def seconds_per_picture(model: px.Model, given: list[str] | list[NDArray[np.uint8]]) -> float:
+    """Return the median seconds from a file, or a picture in memory, to what the model says of it."""
     spent = []
-    for number, file in enumerate([*files[:WARM], *files]):
+    for number, picture in enumerate([*given[:WARM], *given]):
         start = time.perf_counter()
-        model.predict(file)
+        model.predict(picture)
         if number >= WARM:
             spent.append(time.perf_counter() - start)
     return sorted(spent)[len(spent) // 2]
