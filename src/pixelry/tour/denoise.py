@@ -21,6 +21,8 @@ from pixelry.types import Restored
 
 SIGMA = 25
 DIGITS_SIGMA = 40
+# In a third of this time the network is not yet above non-local means.
+PATIENCE = 36 / 12
 SHOWN = 10
 RUNGS = ("nlm", "logistic", "unet")
 TEXT = (
@@ -33,13 +35,13 @@ TEXT = (
 
 def visit(stop: Stop) -> list[Section]:
     """Climb the ladder on photographs, restore one that was not trained on, then digits."""
-    minutes = stop.seconds / 60
+    minutes = stop.seconds * PATIENCE / 60
     comparison = api.compare(
         "denoise", photos(), networks=RUNGS, channels=1, minutes=minutes, out=stop.out / "denoise", seed=stop.seed
     )
     best = load_model(comparison.rungs[0].folder)
     digits = api.train(
-        "denoise", "digits", network="logistic", settings={"sigma": DIGITS_SIGMA}, minutes=minutes / 2,
+        "denoise", "digits", network="logistic", settings={"sigma": DIGITS_SIGMA}, minutes=stop.seconds / 120,
         out=stop.out / "denoise-digits", seed=stop.seed,
     )  # fmt: skip
     code = (
