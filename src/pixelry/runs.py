@@ -145,7 +145,7 @@ def fit_batch(config: RunConfig, count: int, settings: Mapping[str, Any]) -> tup
     return dataclasses.replace(config, recipe=dataclasses.replace(recipe, batch=batch, lr=lr)), note
 
 
-def whole(config: RunConfig) -> RunConfig:
+def with_network_defaults(config: RunConfig) -> RunConfig:
     """Return the configuration with the network's options that nobody set, by their defaults of today.
 
     So a file says by itself how its network is built, and a later version may have better defaults.
@@ -264,7 +264,7 @@ def execute(
     """
     import torch
 
-    config = whole(config)
+    config = with_network_defaults(config)
     say = console.print if console else lambda *args, **kwargs: None
     digests = {name: split.digest() for name, split in dataset.splits.items()}
     dataset = dataset.with_val(config.data.val_fraction)

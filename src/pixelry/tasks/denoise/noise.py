@@ -72,7 +72,9 @@ def add_noise(
 
 
 def reach(kind: Noise, *, sigma: float, peak: float) -> float:
-    """Return by how much noise may leave [0, 1]: some six standard deviations, of photons a few more of the fewest.
+    """Return by how much noisy intensities may leave [0, 1], 0 or more: six standard deviations at white.
+
+    Of few photons it is more, as the Poisson distribution has the longer tail.
 
     Args:
         kind: As `add_noise` takes it; what it does not add, and what stays in the range, leaves it by nothing.
