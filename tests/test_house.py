@@ -26,7 +26,7 @@ LAYERS = [
     {"video", "card", "inputs", "model"},
     {"features", "judging", "way", "tiling", "watching"},
     {"runs", "comparison", "predictions"},
-    {"api", "api_data", "api_generate", "api_predict"},
+    {"api", "api_compare", "api_data", "api_generate", "api_predict"},
     {"tour", "signatures"},
     {"cli", "cli_pixels"},
 ]

@@ -14,7 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pixelry.api import compare, evaluate, list_networks, predict, train
+    from pixelry.api import evaluate, list_networks, predict, train
+    from pixelry.api_compare import compare
     from pixelry.api_generate import generate, inpaint
     from pixelry.config import Recipe
     from pixelry.data.catalog import load_dataset
@@ -31,7 +32,7 @@ __version__ = "0.1.0"
 # Where each public name lives: it is imported when it is first used, so that `import pixelry` loads no torch.
 _HOME = {
     "train": "api",
-    "compare": "api",
+    "compare": "api_compare",
     "evaluate": "api",
     "predict": "api",
     "list_networks": "api",

@@ -16,7 +16,6 @@ from pixelry.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pixelry.comparison import Comparison
     from pixelry.data.dataset import Dataset
     from pixelry.model import Model
     from pixelry.report import Report
@@ -96,7 +95,7 @@ def train(
     from pixelry import runs
     from pixelry.config import Budget, DataConfig, EngineConfig, RunConfig
 
-    console = _console(progress)
+    console = make_console(progress)
     if resume is not None:
         return _resume(Path(resume), data, test, console)
     if task is None or data is None:
@@ -169,93 +168,6 @@ def _train(config: Any, dataset: Dataset, folder: Path, *, resume: bool, console
             soft_wrap=True,
         )
     return model
-
-
-def compare(
-    task: str,
-    data: Any,
-    *,
-    networks: Sequence[str] | None = None,
-    epochs: int | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    settings: Mapping[str, Any] | None = None,
-    out: str | Path | None = None,
-    test: Any = None,
-    format: str | None = None,
-    size: tuple[int, int] | None = None,
-    channels: int | None = None,
-    val_fraction: float = 0.1,
-    features: Any = None,
-    count: int = 1000,
-    seed: int = 0,
-    progress: bool = True,
-) -> Comparison:
-    """Train several networks on the same data with the same budget: one table, one plot.
-
-    Args:
-        task: What to learn, such as "classify".
-        data: A built-in name, a path, or data in memory.
-        networks: Names; by default the task's ladder. One may have settings: logistic:features=buckets:window=7.
-        epochs: Budget of each in passes over the training images.
-        steps: Budget of each in steps.
-        minutes: Budget of each in minutes of training.
-        settings: Recipe, task or network settings that all of them take.
-        out: A new or empty folder; by default the next free one under runs/.
-        test: A second source that is the test split.
-        format: The data's format, where it is not to be recognised.
-        size: Height and width at the network in pixels.
-        channels: 1 for grey, 3 for colour.
-        val_fraction: Part of the training images set aside for validation where the data has no such split.
-        features: Of generators: the classifier on whose features their pictures are compared; see `evaluate`.
-        count: Of generators: how many pictures each makes to be compared.
-        seed: Of each run.
-        progress: Show progress on stderr.
-
-    Raises:
-        UsageError: An unknown name or an option out of range, or generators without features to compare them by.
-    """
-    from pixelry import runs
-    from pixelry.comparison import Comparison, Rung, measure, prediction_speed
-    from pixelry.config import Budget
-
-    console, budget = _console(progress), Budget(epochs, steps, minutes)
-    names = list(networks) if networks else list(_task(task).ladder)
-    for name in names:
-        runs.check_rung(name, task, settings or {})
-    dataset = read_dataset(data, test=test, format=format)
-    monitor = measure(task, names, dataset, features, channels)
-    folder = runs.next_folder(out, f"compare-{task}")
-    split = "test" if "test" in dataset.splits else "val"
-    rungs, sign = list[Rung](), -1 if _task(task).higher_is_better else 1
-    for name in names:
-        network, own = runs.parse_rung(name)
-        home = folder / runs.folder_name(name)
-        model = train(
-            task, dataset, network=network, settings={**(settings or {}), **own}, out=home, epochs=epochs, steps=steps,
-            minutes=minutes, size=size, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
-        )  # fmt: skip
-        report = model.evaluate(dataset, split=split, features=features, count=count)
-        images = model.fit_split(dataset.with_val(val_fraction)[split])
-        rungs.append(
-            Rung(
-                network=name,
-                metrics=report.metrics,
-                parameters=model.parameters,
-                train_seconds=model.card.training["seconds"],
-                epochs=model.card.training["epochs"],
-                **prediction_speed(model, images),
-                megabytes=(home / runs.MODEL).stat().st_size / 1e6,
-                history=tuple(runs.history(home, monitor)),
-                folder=str(home),
-            )
-        )
-        ordered = tuple(sorted(rungs, key=lambda rung: sign * rung.metrics[monitor]))
-        comparison = Comparison(task, dataset.name, split, str(budget), monitor, ordered)
-        comparison.save(folder)  # each time: one that is stopped keeps what it has
-    if console:
-        console.print(f"comparison: {folder / 'index.html'}", highlight=False, soft_wrap=True)
-    return comparison
 
 
 def evaluate(
@@ -373,7 +285,7 @@ def list_networks(task: str | None = None) -> list[dict[str, Any]]:
         plugin = plugins.networks.load(name)
         tasks = sorted(plugin.RECIPES)
         if task is not None:
-            _task(task)
+            task_class(task)
         if task is None or task in tasks:
             short = name.rsplit(".", 1)[-1]
             recommended = [kind for kind in tasks if _recommended(kind) == short]
@@ -415,7 +327,8 @@ def _frozen_part(freeze: float | str) -> float:
         ) from None
 
 
-def _console(progress: bool) -> Console | None:
+def make_console(progress: bool) -> Console | None:
+    """Return the console on stderr that shows progress; None without, and in all processes but the first."""
     from rich.console import Console
 
     from pixelry.runs import is_first_process
@@ -440,11 +353,12 @@ def read_dataset(data: Any, *, test: Any, format: str | None) -> Dataset:
     return load_dataset(data, test=test, format=format)
 
 
-def _task(name: str) -> Any:
+def task_class(name: str) -> Any:
+    """Return the class of a task by its name."""
     from pixelry import plugins
 
     return plugins.tasks.load(name).TASK
 
 
 def _recommended(task: str) -> str:
-    return str(_task(task).recommended)
+    return str(task_class(task).recommended)

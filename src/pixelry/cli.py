@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pixelry import api, api_data, api_generate
+from pixelry import api, api_compare, api_data, api_generate
 from pixelry.errors import PixelryError
 from pixelry.signatures import command, summary
 
@@ -112,7 +112,7 @@ def _train(model: Any, as_json: bool) -> None:
         )
 
 
-@_verb("compare", api.compare)
+@_verb("compare", api_compare.compare)
 def _compare(comparison: Any, as_json: bool) -> None:
     if as_json:
         print_json(comparison.to_dict())

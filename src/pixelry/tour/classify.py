@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelry import api
+from pixelry import api_compare
 from pixelry.comparison import Comparison
 from pixelry.data.catalog import load_dataset
 from pixelry.data.dataset import Dataset
@@ -25,7 +25,7 @@ SHOWN = 6
 def visit(stop: Stop) -> list[Section]:
     """Look at the data, climb the ladder, judge its best rung, and predict files."""
     data = load_dataset("digits")
-    comparison = api.compare(
+    comparison = api_compare.compare(
         "classify",
         data,
         networks=NETWORKS,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data as samples
 
-from pixelry import api
+from pixelry import api, api_compare
 from pixelry.data.builtin import photos
 from pixelry.data.catalog import load_dataset
 from pixelry.data.sheet import as_picture
@@ -36,7 +36,7 @@ TEXT = (
 def visit(stop: Stop) -> list[Section]:
     """Climb the ladder on photographs, restore one that was not trained on, then digits."""
     minutes = stop.seconds * PATIENCE / 60
-    comparison = api.compare(
+    comparison = api_compare.compare(
         "denoise", photos(), networks=RUNGS, channels=1, minutes=minutes, out=stop.out / "denoise", seed=stop.seed
     )
     best = load_model(comparison.rungs[0].folder)

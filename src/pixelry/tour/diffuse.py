@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelry import api
+from pixelry import api_compare
 from pixelry.comparison import Comparison
 from pixelry.data.catalog import load_dataset
 from pixelry.data.sheet import as_picture
@@ -34,7 +34,7 @@ TEXT = (
 def visit(stop: Stop) -> list[Section]:
     """Compare the two, draw digits class by class with both, show the way from noise, and fill a hole."""
     minutes = stop.seconds * PATIENCE / 60
-    comparison = api.compare(
+    comparison = api_compare.compare(
         "generate", "digits", networks=list(NETWORKS), settings={"conditional": True}, minutes=minutes, count=JUDGED,
         out=stop.out / "diffuse", seed=stop.seed,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelry import api
+from pixelry import api_compare
 from pixelry.data.catalog import load_dataset
 from pixelry.data.sheet import as_picture
 from pixelry.draw import draw_samples
@@ -30,7 +30,7 @@ def visit(stop: Stop) -> list[Section]:
     """Compare two rungs, draw digits class by class, and complete the upper halves of given ones."""
     minutes = stop.seconds / 120  # a regression learns in half of the time that a network takes
     settings = {"levels": LEVELS, "conditional": True}
-    comparison = api.compare(
+    comparison = api_compare.compare(
         "generate", "digits", networks=["logistic", "logistic:pairs=2"], settings=settings, minutes=minutes,
         out=stop.out / "generate", seed=stop.seed,
     )  # fmt: skip

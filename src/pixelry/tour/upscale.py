@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from skimage import data as samples
 
-from pixelry import api
+from pixelry import api_compare
 from pixelry.data.builtin import photos
 from pixelry.model import Model, load_model
 from pixelry.pixels import contact_sheet, psnr, to_uint8, write_image
@@ -26,7 +26,7 @@ TEXT = (
 def visit(stop: Stop) -> list[Section]:
     """Learn from photographs, and enlarge one that was not trained on."""
     minutes = stop.seconds / 60
-    comparison = api.compare(
+    comparison = api_compare.compare(
         "upscale", photos(), networks=RUNGS, channels=1, settings={"factor": FACTOR}, minutes=minutes,
         out=stop.out / "upscale", seed=stop.seed,
     )  # fmt: skip
