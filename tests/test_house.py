@@ -25,7 +25,7 @@ LAYERS = [
     {"report"},
     {"video", "card", "inputs", "model"},
     {"features", "judging", "way", "tiling", "watching"},
-    {"runs", "comparison", "predictions"},
+    {"runs", "rungs", "comparison", "predictions"},
     {"api", "api_compare", "api_data", "api_generate", "api_predict"},
     {"tour", "signatures"},
     {"cli", "cli_pixels"},

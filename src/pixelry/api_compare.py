@@ -37,7 +37,8 @@ def compare(
     Args:
         task: What to learn, such as "classify".
         data: A built-in name, a path, or data in memory.
-        networks: Names; by default the task's ladder. One may have settings: logistic:features=buckets:window=7.
+        networks: Names; by default the task's ladder. One may have settings of its own, and weights,
+            freeze and size: cnn:width=32,resnet18:weights=imagenet:freeze=0.3:size=96.
         epochs: Budget of each in passes over the training images.
         steps: Budget of each in steps.
         minutes: Budget of each in minutes of training.
@@ -59,22 +60,24 @@ def compare(
     from pixelry import runs
     from pixelry.comparison import Comparison, Rung, measure, prediction_speed
     from pixelry.config import Budget
+    from pixelry.rungs import check_rung, folder_name, parse_rung
 
     console, budget = make_console(progress), Budget(epochs, steps, minutes)
     names = list(networks) if networks else list(task_class(task).ladder)
     for name in names:
-        runs.check_rung(name, task, settings or {})
+        check_rung(name, task, settings or {})
     dataset = read_dataset(data, test=test, format=format)
     monitor = measure(task, names, dataset, features, channels)
     folder = runs.next_folder(out, f"compare-{task}")
     split = "test" if "test" in dataset.splits else "val"
     rungs, sign = list[Rung](), -1 if task_class(task).higher_is_better else 1
     for name in names:
-        network, own = runs.parse_rung(name)
-        home = folder / runs.folder_name(name)
+        network, own, options = parse_rung(name)
+        home = folder / folder_name(name)
         model = train(
             task, dataset, network=network, settings={**(settings or {}), **own}, out=home, epochs=epochs, steps=steps,
-            minutes=minutes, size=size, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
+            minutes=minutes, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
+            **{"size": size, **options},
         )  # fmt: skip
         report = model.evaluate(dataset, split=split, features=features, count=count)
         images = model.fit_split(dataset.with_val(val_fraction)[split])

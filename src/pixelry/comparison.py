@@ -20,7 +20,7 @@ from pixelry.errors import UsageError
 from pixelry.features import load_features
 from pixelry.model import Model
 from pixelry.report import Section, format_metric, render_page
-from pixelry.runs import parse_rung
+from pixelry.rungs import parse_rung
 from pixelry.tasks._restoration import Restoration
 from pixelry.tasks.base import Picture, Table
 from pixelry.tasks.generate import Generate

@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 import math
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,14 +18,11 @@ from torch import nn
 from pixelry import plugins
 from pixelry.card import Card, versions
 from pixelry.config import (
-    Budget,
     DataConfig,
-    EngineConfig,
     Recipe,
     RunConfig,
     check_value,
     load_config,
-    parse_settings,
     replace,
     save_config,
 )
@@ -58,28 +54,6 @@ FOLDER_VARIABLE = "PIXELRY_RUN_FOLDER"
 def is_first_process() -> bool:
     """Return whether this process was started by the user, and not by Lightning for a further device."""
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
-
-
-def parse_rung(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the network and the settings of a rung: "cnn:width=32:lr=0.01" is cnn with two settings.
-
-    Raises:
-        UsageError: A setting is not KEY=VALUE.
-    """
-    network, *settings = text.split(":")
-    return network, parse_settings(settings)
-
-
-def check_rung(text: str, task: str, settings: Mapping[str, Any]) -> None:
-    """Raise UsageError unless a rung's network does the task and knows the settings, its own and those of all."""
-    network, own = parse_rung(text)
-    config = RunConfig(task, network, DataConfig(None), recipe_of(network, task), Budget(), EngineConfig())
-    apply_settings(config, {**settings, **own})
-
-
-def folder_name(rung: str) -> str:
-    """Return a rung's name as a folder's: "cnn:width=32" is "cnn-width-32"."""
-    return re.sub(r"[^\w.]+", "-", rung)
 
 
 def recipe_of(network: str, task: str, weights: str | None = None) -> Recipe:

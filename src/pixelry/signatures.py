@@ -154,17 +154,7 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
     if name == "networks":
         return [part.strip() for part in value.split(",") if part.strip()]
     if name == "size" and isinstance(value, str):
+        from pixelry.config import parse_size
+
         return parse_size(value)
     return value
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read a size: "64" is 64x64, "48x64" is 48 high and 64 wide.
-
-    Raises:
-        UsageError: It is neither.
-    """
-    match = re.fullmatch(r"(\d+)(?:[x,](\d+))?", text.strip())
-    if not match:
-        raise UsageError(f"a size is one number or HEIGHTxWIDTH, such as 64 or 48x64; got '{text}'")
-    return int(match[1]), int(match[2] or match[1])
