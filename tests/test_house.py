@@ -17,6 +17,7 @@ LAYERS = [
     {"distances", "blending"},
     {"pixels"},
     {"draw"},
+    {"reports"},
     {"boxes", "instances", "segments", "types"},
     {"data"},
     {"networks"},

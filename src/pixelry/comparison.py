@@ -20,6 +20,7 @@ from pixelry.errors import UsageError
 from pixelry.features import load_features
 from pixelry.model import Model
 from pixelry.report import Section, format_metric, render_page
+from pixelry.reports.page import render_fragment
 from pixelry.rungs import parse_rung
 from pixelry.tasks._restoration import Restoration
 from pixelry.tasks.base import Picture, Table
@@ -142,7 +143,7 @@ class Comparison:
         (folder / "comparison.json").write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     def _repr_html_(self) -> str:
-        return render_page(f"{self.task} on {self.data}", self.sections())
+        return render_fragment(f"{self.task} on {self.data}", self.sections())
 
     def __str__(self) -> str:
         table = self.table()

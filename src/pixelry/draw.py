@@ -17,6 +17,11 @@ from pixelry.pixels import contact_sheet, to_color, to_uint8
 
 INK = "#1b1f24"
 QUIET = "#8b949e"
+GRID = "#eaeef2"
+PAGE = "#ffffff"
+# Text on a light patch of color, which stays light where the page is dark.
+ON_LIGHT = "#14181d"
+ON_DARK = "#fefefe"
 ACCENT = "#0b6e99"
 # Okabe and Ito 2008: told apart by readers with any colour vision.
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#000000")
@@ -245,7 +250,7 @@ def confusion_figure(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:
     if count <= 15:
         for (i, j), value in np.ndenumerate(matrix):
             if value:
-                color = "white" if share[i, j] > 0.6 else INK
+                color = ON_DARK if share[i, j] > 0.6 else ON_LIGHT
                 axes.text(j, i, f"{value:,}", ha="center", va="center", color=color, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
@@ -294,7 +299,7 @@ def curves_figure(
     if focus:
         axes.set_ylim(*_window([y for _, y in curves.values() if len(y)]))
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.grid(axis="y", color="#eaeef2")
+    axes.grid(axis="y", color=GRID)
     if curves:
         axes.legend(frameon=False, fontsize=9)
     return figure

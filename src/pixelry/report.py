@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-from markupsafe import Markup
-
-from pixelry.draw import to_png
 from pixelry.errors import ExistsError
-from pixelry.tasks.base import Findings, Picture, Table
-
-PERCENT = {"accuracy", "accuracy_low", "accuracy_high", "top5", "ece", "f1", "pixel_accuracy", "mean_accuracy"}
-DECIBEL = {"psnr", "psnr_noisy"}
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a page: a heading, sentences, code that the reader can run, tables and pictures."""
-
-    title: str
-    text: str = ""
-    code: str = ""
-    tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-
-
-def format_metric(name: str, value: float) -> str:
-    """Return a figure as people read it: shares in per cent, PSNR in dB, counts with separators."""
-    if name in DECIBEL:
-        return f"{value:.2f} dB"
-    if name in PERCENT:
-        return f"{value:.2%}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-
-
-def render_page(title: str, sections: list[Section], *, lead: str = "") -> str:
-    """Return a page as HTML; pictures lie within it."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["picture"] = _data_uri
-    template = environment.from_string(files("pixelry").joinpath("templates/page.html").read_text("utf-8"))
-    return template.render(title=title, lead=lead, sections=sections)
-
-
-def _data_uri(picture: Picture) -> Markup:
-    return Markup("data:image/png;base64," + base64.b64encode(to_png(picture.content)).decode("ascii"))
+from pixelry.reports.findings import Findings, Table
+from pixelry.reports.metrics import format_metric as format_metric
+from pixelry.reports.metrics import metrics_table
+from pixelry.reports.page import Section as Section
+from pixelry.reports.page import render_fragment
+from pixelry.reports.page import render_page as render_page
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +54,7 @@ class Report:
 
     def sections(self) -> list[Section]:
         """Return the report's parts, for a page of its own or as part of another."""
-        rows = tuple((name, format_metric(name, value)) for name, value in self.metrics.items())
-        figures = Table("Figures", ("metric", "value"), rows, self.findings.protocol)
+        figures = metrics_table(self.metrics, task=self.task, note=self.findings.protocol)
         facts = tuple((key, value) for key, value in self.facts.items())
         tables = (figures, *((Table("Model", ("", ""), facts),) if facts else ()))
         return [
@@ -102,7 +65,10 @@ class Report:
 
     def to_html(self) -> str:
         """Return the report as one page."""
-        return render_page(f"{self.task}: {self.network} on {self.data}", self.sections())
+        return render_page(self._title(), self.sections())
+
+    def _title(self) -> str:
+        return f"{self.task}: {self.network} on {self.data}"
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the report: `.json` the figures and tables, anything else the HTML page.
@@ -117,7 +83,7 @@ class Report:
         path.write_text(text, encoding="utf-8")
 
     def _repr_html_(self) -> str:
-        return self.to_html()
+        return render_fragment(self._title(), self.sections())
 
     def __str__(self) -> str:
         head = f"{self.network} on {self.data}, split {self.split}"

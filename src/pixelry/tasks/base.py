@@ -21,6 +21,10 @@ from pixelry.data.dataset import Dataset, Split, image_to_tensor
 from pixelry.data.loading import Batch, fit_image, prepare
 from pixelry.errors import DataError, ImageError, UsageError, unknown
 from pixelry.pixels import read_header
+from pixelry.reports.findings import Block as Block
+from pixelry.reports.findings import Findings as Findings
+from pixelry.reports.findings import Picture as Picture
+from pixelry.reports.findings import Table as Table
 from pixelry.types import Result
 
 # Marks an option of a task that has its say in training, and that a trained model keeps.
@@ -35,52 +39,6 @@ class Form:
 
     channels: int | None = None
     size: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a report: a title, column names, rows of plain values, and a sentence on how to read it."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of a report: (H, W, 3) uint8 pixels, or a matplotlib Figure, with a title and a caption."""
-
-    title: str
-    content: Any
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What an evaluation found: figures by name, tables and pictures.
-
-    Attributes:
-        protocol: How the figures came about, in a sentence that is printed with them.
-    """
-
-    metrics: Mapping[str, float]
-    tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-    protocol: str = ""
-
-    def and_pictures(self, pictures: tuple[Picture, ...]) -> Findings:
-        """Return the findings with further pictures, which come first."""
-        return dataclasses.replace(self, pictures=(*pictures, *self.pictures))
-
-    def and_findings(self, more: Findings) -> Findings:
-        """Return these findings, and after them others."""
-        return Findings(
-            {**self.metrics, **more.metrics},
-            (*self.tables, *more.tables),
-            (*self.pictures, *more.pictures),
-            " ".join(text for text in (self.protocol, more.protocol) if text),
-        )
 
 
 def training_split(dataset: Dataset) -> Split:
@@ -308,7 +266,7 @@ class Task(ABC):
         """Return a sheet of pictures that the network makes, the same numbers each time; None where it makes none."""
         return None
 
-    def pictures(self, network: nn.Module) -> tuple[Picture, ...]:
+    def pictures(self, network: nn.Module) -> tuple[Block, ...]:
         """Return pictures for a report that the network makes out of nothing, such as a generator's."""
         return ()
 
