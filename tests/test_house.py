@@ -13,7 +13,7 @@ from pixelry.errors import PixelryError, did_you_mean, unknown
 SOURCE = Path(pixelry.__file__).parent
 # Each part may import from itself and from those before it.
 LAYERS = [
-    {"errors", "plugins", "config", "paths"},
+    {"errors", "plugins", "config", "paths", "folders"},
     {"distances", "blending"},
     {"pixels"},
     {"draw"},

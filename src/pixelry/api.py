@@ -204,8 +204,8 @@ def evaluate(
     """
     from pixelry.api_generate import progress_bar
     from pixelry.api_predict import evaluate_results
+    from pixelry.folders import make_folder
     from pixelry.model import load_model
-    from pixelry.runs import make_folder
 
     results = isinstance(model, str | Path) and Path(model).suffix == ".json"
     loaded = None if results else load_model(model)
@@ -331,7 +331,7 @@ def make_console(progress: bool) -> Console | None:
     """Return the console on stderr that shows progress; None without, and in all processes but the first."""
     from rich.console import Console
 
-    from pixelry.runs import is_first_process
+    from pixelry.folders import is_first_process
 
     return Console(stderr=True) if progress and is_first_process() else None
 

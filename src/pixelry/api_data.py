@@ -136,7 +136,7 @@ def convert_data(
         ExistsError: `out` exists and is not empty.
     """
     from pixelry.data.convert import plan_conversion
-    from pixelry.runs import make_folder
+    from pixelry.folders import make_folder
 
     conversion = plan_conversion(read_dataset(data, test=test, format=format), to)
     folder = make_folder(out)

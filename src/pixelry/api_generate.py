@@ -56,9 +56,9 @@ def generate(
             knows no such option.
         ExistsError: `out` exists and is not empty.
     """
+    from pixelry.folders import make_folder, next_folder
     from pixelry.model import load_model
     from pixelry.predictions import save_generated, save_way
-    from pixelry.runs import make_folder, next_folder
     from pixelry.way import check_way, ways
 
     loaded = load_model(model)
@@ -109,9 +109,9 @@ def inpaint(
         ImageError: Picture or mask cannot be read, have another size, or the mask does not suit the model.
         ExistsError: `out` exists and is not empty.
     """
+    from pixelry.folders import make_folder, next_folder
     from pixelry.model import load_model
     from pixelry.predictions import save_generated
-    from pixelry.runs import make_folder, next_folder
 
     loaded = load_model(model)
     settings = _given(loaded, steps=steps, guidance=guidance)

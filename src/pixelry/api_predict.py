@@ -30,10 +30,10 @@ def predict_all(
     strip: bool,
 ) -> Result | Results:
     """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of detectors."""
+    from pixelry.folders import make_folder
     from pixelry.inputs import gather, has_images, single_pages
     from pixelry.model import load_model
     from pixelry.predictions import save_predictions
-    from pixelry.runs import make_folder
     from pixelry.tasks._restoration import Restoration
     from pixelry.tiling import check_tile, predict_tiles
     from pixelry.types import Results

@@ -95,7 +95,7 @@ def _verb(name: str, function: Callable[..., Any], *, home: typer.Typer = app, *
 
 @_verb("train", api.train, optional=("data",), options=("data",))
 def _train(model: Any, as_json: bool) -> None:
-    from pixelry.runs import is_first_process
+    from pixelry.folders import is_first_process
 
     if as_json and is_first_process():
         card = model.card

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -29,7 +29,8 @@ from pixelry.config import (
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import native_size
 from pixelry.draw import curves_figure
-from pixelry.errors import ExistsError, PixelryError, UsageError, unknown
+from pixelry.errors import UsageError, unknown
+from pixelry.folders import fresh_folder, is_first_process
 from pixelry.model import Model
 from pixelry.tasks.base import Form, Picture, Task
 from pixelry.training.callbacks import MetricsLog
@@ -49,11 +50,6 @@ LEAST_BATCH = 16
 GIVEN = ("channels", "size")
 # Tells the processes that Lightning starts which folder the first one made.
 FOLDER_VARIABLE = "PIXELRY_RUN_FOLDER"
-
-
-def is_first_process() -> bool:
-    """Return whether this process was started by the user, and not by Lightning for a further device."""
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
 def recipe_of(network: str, task: str, weights: str | None = None) -> Recipe:
@@ -141,7 +137,7 @@ def _network_hints(network: str, task: str) -> dict[str, Any]:
 def new_folder(out: str | Path | None, config: RunConfig) -> Iterator[Path]:
     """Make the folder of a new run; without a name, the next free one under `runs`.
 
-    A run that fails before it has written anything takes it away again, unless it was there before.
+    A run that fails before its first checkpoint takes away what it wrote, so that the next try may have the folder.
 
     Raises:
         ExistsError: The folder exists and is not empty.
@@ -150,49 +146,22 @@ def new_folder(out: str | Path | None, config: RunConfig) -> Iterator[Path]:
     if not is_first_process():
         yield Path(os.environ[FOLDER_VARIABLE])
         return
-    was_there = out is not None and Path(out).is_dir()
-    folder = next_folder(out, f"{config.task}-{config.network}")
-    os.environ[FOLDER_VARIABLE] = str(folder)
-    try:
-        yield folder
-    except BaseException:
-        if not was_there:
-            with suppress(OSError):  # it is not empty
-                folder.rmdir()
-        raise
+    with fresh_folder(out, f"{config.task}-{config.network}") as folder:
+        os.environ[FOLDER_VARIABLE] = str(folder)
+        try:
+            yield folder
+        except BaseException:
+            _clear_unbegun(folder)
+            raise
 
 
-def next_folder(out: str | Path | None, name: str) -> Path:
-    """Make and return `out`, or the next free folder runs/NAME, runs/NAME-2, ... where it is None."""
-    if out is None:
-        stem = Path("runs") / name
-        names = (stem if n == 1 else stem.with_name(f"{name}-{n}") for n in range(1, 10_000))
-        out = next(folder for folder in names if not folder.exists())
-    return make_folder(out)
-
-
-def make_folder(out: str | Path) -> Path:
-    """Make an empty folder for results.
-
-    Raises:
-        ExistsError: It exists and is not empty.
-        PixelryError: It cannot be made.
-    """
-    folder = Path(out)
-    try:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise ExistsError(
-                f"{folder} exists and is not empty; give another --out, or remove it first (nothing is overwritten)"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except ExistsError:
-        raise
-    except OSError as error:
-        raise PixelryError(f"cannot write to {folder}: {error.strerror}; choose another --out") from None
-    return folder
+def _clear_unbegun(folder: Path) -> None:
+    """Remove what a run writes before its first step, where there is nothing else: no checkpoint, no figures."""
+    written = {path for path in folder.rglob("*") if path.is_file()}
+    if written <= {folder / CONFIG}:
+        (folder / CONFIG).unlink(missing_ok=True)
+        for empty in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+            empty.rmdir()
 
 
 def resumed(folder: str | Path) -> RunConfig:

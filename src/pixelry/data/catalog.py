@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,90 +14,9 @@ from pixelry import plugins
 from pixelry.data.arrays import dataset_from_arrays, dataset_from_torch
 from pixelry.data.builtin import BUILT_IN
 from pixelry.data.dataset import Dataset, Split
-from pixelry.errors import DataError, UsageError, did_you_mean
+from pixelry.data.known import DOWNLOADS, Download, find_data
+from pixelry.errors import DataError, UsageError
 from pixelry.paths import cache_dir, data_dir
-
-
-@dataclass(frozen=True)
-class Download:
-    """A data set that torchvision knows where to find.
-
-    Attributes:
-        kind: Its class in torchvision.datasets.
-        description: For lists.
-        folder: Where under torchvision's root its files come to lie.
-        files: What to fetch by hand where there is no network.
-        format: Reads those files.
-        classes: Names, where the files have none.
-        parts: Arguments of its class for each part that is fetched.
-        proof: What lies in the folder when it was fetched, and whose format is `format` though it looks like another
-            too; "" where the format itself recognises the folder.
-    """
-
-    kind: str
-    description: str
-    folder: str
-    files: str
-    format: str
-    classes: tuple[str, ...] = ()
-    parts: tuple[Mapping[str, Any], ...] = ({"train": True}, {"train": False})
-    proof: str = ""
-
-
-IDX_FILES = (
-    "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
-)
-CLOTHES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-DOWNLOADS = {
-    "mnist": Download("MNIST", "handwritten digits, 28x28 grey, 60,000 + 10,000", "MNIST/raw", IDX_FILES, "idx"),
-    "fashion-mnist": Download(
-        "FashionMNIST", "clothes, 28x28 grey, 60,000 + 10,000", "FashionMNIST/raw", IDX_FILES, "idx", CLOTHES
-    ),
-    "kmnist": Download("KMNIST", "cursive Japanese, 28x28 grey, 60,000 + 10,000", "KMNIST/raw", IDX_FILES, "idx", KANA),
-    "cifar10": Download(
-        "CIFAR10", "small photographs of 10 classes, 32x32 colour, 50,000 + 10,000", "cifar-10-batches-py",
-        "cifar-10-python.tar.gz, unpacked", "cifar",
-    ),
-    "cifar100": Download(
-        "CIFAR100", "small photographs of 100 classes, 32x32 colour, 50,000 + 10,000", "cifar-100-python",
-        "cifar-100-python.tar.gz, unpacked", "cifar",
-    ),
-    "oxford-pets": Download(
-        "OxfordIIITPet", "cats and dogs with masks of pet and background, photographs, 3,680 + 3,669",
-        "oxford-iiit-pet", "images.tar.gz and annotations.tar.gz, unpacked", "oxford_pets",
-        parts=({"split": "trainval", "target_types": "segmentation"},),
-    ),
-    "voc2012": Download(
-        "VOCSegmentation", "Pascal VOC's masks of 20 kinds of things and of each thing, photographs, 1,464 + 1,449",
-        "VOCdevkit/VOC2012", "what VOCdevkit/VOC2012 holds in VOCtrainval_11-May-2012.tar", "voc_masks",
-        parts=({"year": "2012", "image_set": "trainval"},), proof="SegmentationObject",
-    ),
-}  # fmt: skip
-# Names that someone may try, and what to do instead.
-ELSEWHERE = {
-    "cityscapes": (
-        "Cityscapes is given to registered users alone: register at https://www.cityscapes-dataset.com, download "
-        "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, unpack both into one folder, so that leftImg8bit/ "
-        "and gtFine/ lie side by side in it, and give it as --data FOLDER, or as cityscapes/ in the folder that "
-        "PIXELRY_DATA names"
-    ),
-    "voc": (
-        "Pascal VOC goes by the name of its year: voc2012 has masks and is downloaded; boxes are read from a folder "
-        "with JPEGImages/ and Annotations/, as --data FOLDER"
-    ),
-}
 
 
 def load_dataset(source: Any, *, test: Any = None, format: str | None = None, name: str | None = None) -> Dataset:
@@ -133,7 +52,7 @@ def _load(source: Any, format: str | None) -> Dataset:
         return source
     if isinstance(source, str | Path):
         if format is not None or not _is_name(source):
-            return _path(_find(source), format)
+            return _path(find_data(source), format)
         dataset = _named(str(source))
         if not Path(source).is_dir() or source == "digits":
             return dataset
@@ -205,20 +124,6 @@ def _fetch(name: str, entry: Download, root: Path) -> None:
             f"{name} could not be downloaded ({error}). Without a network: put {entry.files} into a folder and give "
             f"it as --data FOLDER{how}, or as {name}/ in the folder that PIXELRY_DATA names"
         ) from None
-
-
-def _find(source: str | Path) -> Path:
-    path, home = Path(source).expanduser(), data_dir()
-    if path.exists():
-        return path
-    if home is not None and not path.is_absolute() and (home / path).exists():
-        return home / path
-    if str(source) in ELSEWHERE:
-        raise DataError(f"there is no file or folder {source}. {ELSEWHERE[str(source)]}")
-    if str(source) in {*BUILT_IN, *DOWNLOADS}:
-        raise DataError(f"there is no file or folder {source}; the data set of that name goes without --format")
-    near = did_you_mean(str(source), [*BUILT_IN, *DOWNLOADS])
-    raise DataError(f"there is no file, folder or data set called '{source}'{near}")
 
 
 def _path(path: Path, format: str | None) -> Dataset:
