@@ -13,13 +13,14 @@ from pixelry.errors import PixelryError, did_you_mean, unknown
 SOURCE = Path(pixelry.__file__).parent
 # Each part may import from itself and from those before it.
 LAYERS = [
-    {"errors", "plugins", "config", "paths", "folders"},
+    {"errors", "plugins", "config", "paths", "folders", "declared"},
     {"distances", "blending"},
     {"pixels"},
     {"draw"},
     {"reports"},
     {"boxes", "instances", "segments", "types"},
     {"data"},
+    {"preflight"},
     {"networks"},
     {"tasks"},
     {"training"},

@@ -92,11 +92,12 @@ def train(
         ExistsError: `out` exists and is not empty.
         TrainingError: Training diverged; the last checkpoint is kept.
     """
-    from pixelry import runs
+    from pixelry import preflight
     from pixelry.config import Budget, DataConfig, EngineConfig, RunConfig
 
     console = make_console(progress)
     if resume is not None:
+        preflight.check_run(resume)
         return _resume(Path(resume), data, test, console)
     if task is None or data is None:
         raise UsageError("train needs a task and data: pixelry train classify --data digits")
@@ -105,20 +106,27 @@ def train(
         accelerator, str(devices), strategy, nodes, precision, memory_format, compile, checkpoint_seconds
     )
     form = DataConfig(_source(data), _source(test), format, size, channels, val_fraction)
-    network = network or _recommended(task)
-    recipe = runs.recipe_of(network, task, weights)
     config = RunConfig(
         task,
-        network,
+        network or "",
         form,
-        recipe,
-        budget,
-        engine,
+        budget=budget,
+        engine=engine,
         weights=weights,
         freeze=_frozen_part(freeze),
         early_stop=early_stop,
         seed=seed,
     )
+    chosen = [network] if network else []
+    preflight.check_training(task, data, chosen, settings or {}, test=test, format=format, size=size, out=out)
+    preflight.check_weights(weights)
+    from pixelry.training.devices import check_engine
+
+    check_engine(engine)
+    from pixelry import runs
+
+    network = network or _recommended(task)
+    config = dataclasses.replace(config, network=network, recipe=runs.recipe_of(network, task, weights))
     config = runs.apply_settings(config, settings or {})
     dataset = read_dataset(data, test=test, format=format)
     config = dataclasses.replace(config, data=dataclasses.replace(form, fingerprint=dataset.fingerprint))
@@ -202,14 +210,18 @@ def evaluate(
         ModelError: The model file cannot be used, or the data has other classes.
         UsageError: A setting is unknown or out of range, or does not go with the model.
     """
+    from pixelry import preflight
     from pixelry.api_generate import progress_bar
     from pixelry.api_predict import evaluate_results
     from pixelry.folders import make_folder
+
+    preflight.check_model(model, data, usage="pixelry evaluate {model} --data {other}", results=True)
+    preflight.check_data(data, format)
+    preflight.check_out(out)
     from pixelry.model import load_model
 
     results = isinstance(model, str | Path) and Path(model).suffix == ".json"
     loaded = None if results else load_model(model)
-    folder = make_folder(out) if out is not None else None
     if loaded is None and (settings or features is not None):
         raise UsageError("settings and features are for models; boxes in a file are judged as they are")
     if loaded is None:
@@ -220,7 +232,8 @@ def evaluate(
                 data, split=split, test=test, format=format, settings=settings, features=features, count=count,
                 on_progress=on_progress,
             )  # fmt: skip
-    if folder is not None:
+    if out is not None:
+        folder = make_folder(out)
         report.save(folder / "index.html")
         report.save(folder / "report.json")
     return report
@@ -263,8 +276,14 @@ def predict(
         ImageError: An image or video cannot be read.
         UsageError: An option is out of range, or does not go with the model.
     """
+    from pixelry import preflight
     from pixelry.api_predict import predict_all
 
+    preflight.check_model(model, inputs, usage="pixelry predict {model} {other}")
+    if not skip_errors:
+        preflight.check_inputs(inputs)
+    preflight.check_numbers(tile=tile, batch=batch)
+    preflight.check_out(out)
     boxes = {"confidence": confidence, "overlap": overlap, "only": only}
     return predict_all(
         model, inputs, out=out, boxes=boxes, settings=settings or {}, tile=tile, batch=batch, skip_errors=skip_errors,
@@ -278,8 +297,10 @@ def list_networks(task: str | None = None) -> list[dict[str, Any]]:
     Args:
         task: Only those for this task.
     """
-    from pixelry import plugins
+    from pixelry import plugins, preflight
 
+    if task is not None:
+        preflight.check_task(task)
     rows = []
     for name in plugins.networks.names():
         plugin = plugins.networks.load(name)
@@ -310,6 +331,9 @@ def take_tour(*, out: str | Path = "tour", seconds: float = 12.0, seed: int = 0)
         seconds: Of training for each network.
         seed: Of everything that is random.
     """
+    from pixelry import preflight
+
+    preflight.check_tour(out, seconds)
     from pixelry.tour import tour
 
     return tour(out=out, seconds=seconds, seed=seed)
@@ -333,7 +357,9 @@ def make_console(progress: bool) -> Console | None:
 
     from pixelry.folders import is_first_process
 
-    return Console(stderr=True) if progress and is_first_process() else None
+    # What is printed holds names of files, whose brackets and colons are no markup.
+    plain = {"markup": False, "emoji": False, "highlight": False}
+    return Console(stderr=True, **plain) if progress and is_first_process() else None
 
 
 def _source(data: Any) -> str | None:

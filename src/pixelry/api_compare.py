@@ -57,18 +57,26 @@ def compare(
     Raises:
         UsageError: An unknown name or an option out of range, or generators without features to compare them by.
     """
-    from pixelry import runs
-    from pixelry.comparison import Comparison, Rung, measure, prediction_speed
+    from pixelry import preflight
     from pixelry.config import Budget
     from pixelry.rungs import check_rung, folder_name, parse_rung
 
     console, budget = make_console(progress), Budget(epochs, steps, minutes)
+    preflight.check_training(
+        task, data, networks or [], settings or {}, test=test, format=format, size=size, channels=channels,
+        val_fraction=val_fraction, out=out,
+    )  # fmt: skip
+    preflight.check_numbers(count=count)
+    from pixelry import runs
+    from pixelry.comparison import Comparison, Rung, measure, prediction_speed
+    from pixelry.folders import free_folder
+
     names = list(networks) if networks else list(task_class(task).ladder)
     for name in names:
         check_rung(name, task, settings or {})
     dataset = read_dataset(data, test=test, format=format)
     monitor = measure(task, names, dataset, features, channels)
-    folder = runs.next_folder(out, f"compare-{task}")
+    folder = free_folder(out, f"compare-{task}")  # made with the first run in it, and gone if that fails at once
     split = "test" if "test" in dataset.splits else "val"
     rungs, sign = list[Rung](), -1 if task_class(task).higher_is_better else 1
     for name in names:

@@ -44,6 +44,11 @@ def show_data(
         DataError: The data cannot be read.
         ExistsError: `out` exists.
     """
+    from pixelry import preflight
+
+    preflight.check_data(data, format)
+    preflight.check_out_file(out)
+    preflight.check_numbers(per_class=per_class)
     from pixelry.data.sheet import dataset_sheet
     from pixelry.pixels import write_image
 
@@ -97,6 +102,10 @@ def check_data(
     Raises:
         DataError: The data cannot be read at all.
     """
+    from pixelry import preflight
+
+    preflight.check_data(data, format)
+    preflight.check_out_file(out)
     from pixelry.data.check import check_dataset
     from pixelry.pixels import write_image
 
@@ -135,8 +144,13 @@ def convert_data(
         UsageError: There is no such format to write.
         ExistsError: `out` exists and is not empty.
     """
-    from pixelry.data.convert import plan_conversion
+    from pixelry import preflight
     from pixelry.folders import make_folder
+
+    preflight.check_data(data, format)
+    preflight.check_writer(to)
+    preflight.check_out(out)
+    from pixelry.data.convert import plan_conversion
 
     conversion = plan_conversion(read_dataset(data, test=test, format=format), to)
     folder = make_folder(out)

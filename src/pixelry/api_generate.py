@@ -56,7 +56,12 @@ def generate(
             knows no such option.
         ExistsError: `out` exists and is not empty.
     """
-    from pixelry.folders import make_folder, next_folder
+    from pixelry import preflight
+    from pixelry.folders import next_folder
+
+    preflight.check_model(model)
+    preflight.check_numbers(count=count, steps=steps)
+    preflight.check_out(out)
     from pixelry.model import load_model
     from pixelry.predictions import save_generated, save_way
     from pixelry.way import check_way, ways
@@ -69,7 +74,7 @@ def generate(
         drawing = loaded.drawing(settings)
         if animate:
             check_way(loaded)
-        folder = make_folder(out) if out is not None else next_folder(None, f"generate-{loaded.card.network}")
+        folder = next_folder(out, f"generate-{loaded.card.network}")
         if animate:
             for name, way in ways(loaded, label=label, seed=seed, start=start, settings=settings).items():
                 save_way(way, folder, name)
@@ -109,18 +114,23 @@ def inpaint(
         ImageError: Picture or mask cannot be read, have another size, or the mask does not suit the model.
         ExistsError: `out` exists and is not empty.
     """
-    from pixelry.folders import make_folder, next_folder
+    from pixelry import preflight
+    from pixelry.folders import next_folder
+
+    preflight.check_model(model, [image, mask], usage="pixelry inpaint {model} {other} --mask MASK")
+    preflight.check_inputs([image, mask])
+    preflight.check_numbers(count=count, steps=steps)
+    preflight.check_out(out)
     from pixelry.model import load_model
     from pixelry.predictions import save_generated
 
     loaded = load_model(model)
     settings = _given(loaded, steps=steps, guidance=guidance)
-    folder = make_folder(out) if out is not None else None
     with progress_bar(count, show=progress) as on_progress:
         made = loaded.inpaint(
             image, mask, count=count, label=label, seed=seed, settings=settings, on_progress=on_progress
         )
-    return save_generated(made, folder or next_folder(None, f"inpaint-{loaded.card.network}"), loaded.drawing(settings))
+    return save_generated(made, next_folder(out, f"inpaint-{loaded.card.network}"), loaded.drawing(settings))
 
 
 def _given(model: Model, **options: Any) -> dict[str, Any]:

@@ -18,6 +18,16 @@ import yaml
 
 from pixelry.errors import UsageError, unknown
 
+# Of an image at a network: one of this size takes 3 GB as float32.
+LARGEST_SIDE = 16_384
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+# Lightning's names.
+PRECISIONS = (
+    "auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true", "transformer-engine",
+    "transformer-engine-float16",
+)  # fmt: skip
+SHORT_PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "64": "64-true"}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -125,6 +135,10 @@ class DataConfig:
             raise UsageError(f"val_fraction is {self.val_fraction}; it must be at least 0 and below 1")
         if self.size is not None and min(self.size) < 1:
             raise UsageError(f"size is {self.size}; height and width must be at least 1 pixel")
+        if self.size is not None and max(self.size) > LARGEST_SIDE:
+            raise UsageError(
+                f"size is {self.size[0]}x{self.size[1]}; a network takes at most {LARGEST_SIDE:,} pixels a side"
+            )
         if self.channels not in (None, 1, 3):
             raise UsageError(f"channels is {self.channels}; a network sees 1 (grey) or 3 (colour) channels")
 
@@ -152,6 +166,22 @@ class EngineConfig:
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     compile: bool = False
     checkpoint_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.accelerator not in ACCELERATORS:
+            raise unknown("accelerator", self.accelerator, ACCELERATORS)
+        if self.precision in SHORT_PRECISIONS:
+            object.__setattr__(self, "precision", SHORT_PRECISIONS[self.precision])
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"precision is '{self.precision}'; it must be one of {', '.join(PRECISIONS)}")
+        check_value("memory_format", self.memory_format, get_type_hints(EngineConfig)["memory_format"])
+        if not re.fullmatch(r"auto|-1|[1-9]\d*|\d+(,\d+)+,?|\d+,", self.devices):
+            raise UsageError(
+                f"devices is '{self.devices}'; give how many (from 1), 'auto', -1 for all, or their numbers such as 0,1"
+            )
+        if self.nodes < 1:
+            raise UsageError(f"nodes is {self.nodes}; a run takes 1 machine or more")
+        _positive(self, "checkpoint_seconds")
 
 
 @dataclass(frozen=True)
@@ -227,7 +257,10 @@ def parse_settings(items: list[str]) -> dict[str, Any]:
         if not equals or not key:
             raise UsageError(f"--set takes key=value, such as lr=0.1; got '{item}'")
         # YAML reads 1e-3 as a string (it wants 1.0e-3), which nobody who types it means.
-        parsed = yaml.safe_load(value)
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError(f"'{value}' is no value for {key}: a bracket, quote or brace in it stays open") from None
         settings[key.strip().replace("-", "_")] = _number(parsed) if isinstance(parsed, str) else parsed
     return settings
 

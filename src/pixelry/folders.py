@@ -40,13 +40,24 @@ def check_folder(out: str | Path) -> None:
         raise PixelryError(f"cannot write to {folder}: {above} may not be written to; choose another --out")
 
 
-def next_folder(out: str | Path | None, name: str) -> Path:
-    """Make and return `out`, or the next free folder runs/NAME, runs/NAME-2, ... where it is None."""
+def free_folder(out: str | Path | None, name: str) -> Path:
+    """Return `out`, or the next free folder runs/NAME, runs/NAME-2, ... where it is None; nothing is made yet.
+
+    Raises:
+        ExistsError: `out` exists and is not empty.
+        PixelryError: It may not be written to.
+    """
     if out is None:
         stem = Path("runs") / name
         names = (stem if n == 1 else stem.with_name(f"{name}-{n}") for n in range(1, 10_000))
         out = next(folder for folder in names if not folder.exists())
-    return make_folder(out)
+    check_folder(out)
+    return Path(out)
+
+
+def next_folder(out: str | Path | None, name: str) -> Path:
+    """Make and return the folder that `free_folder` names."""
+    return make_folder(free_folder(out, name))
 
 
 def make_folder(out: str | Path) -> Path:
@@ -74,14 +85,15 @@ def make_folder(out: str | Path) -> Path:
 def fresh_folder(out: str | Path | None, name: str) -> Iterator[Path]:
     """Make a folder as `next_folder` does; a verb that fails before it has written anything takes it away again.
 
-    A folder that was there before stays.
+    So it does with the folders above that it made; what was there before stays.
     """
-    was_there = out is not None and Path(out).is_dir()
-    folder = next_folder(out, name)
+    folder = free_folder(out, name)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    make_folder(folder)
     try:
         yield folder
     except BaseException:
-        if not was_there:
-            with suppress(OSError):  # it is not empty
-                folder.rmdir()
+        with suppress(OSError):  # it is not empty
+            for path in made:
+                path.rmdir()
         raise

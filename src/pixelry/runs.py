@@ -32,13 +32,14 @@ from pixelry.draw import curves_figure
 from pixelry.errors import UsageError, unknown
 from pixelry.folders import fresh_folder, is_first_process
 from pixelry.model import Model
+from pixelry.preflight import MODEL_FILE, RUN_FILE, check_run
 from pixelry.tasks.base import Form, Picture, Task
 from pixelry.training.callbacks import MetricsLog
 from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_input
 from pixelry.training.weights import load_weights
 
-CONFIG = "config.yaml"
-MODEL = "model.safetensors"
+CONFIG = RUN_FILE
+MODEL = MODEL_FILE
 REPORT = "index.html"
 # Pictures of many sizes are brought to this one, unless told otherwise: enough for most objects, and quick.
 DEFAULT_SIDE = 128
@@ -170,10 +171,8 @@ def resumed(folder: str | Path) -> RunConfig:
     Raises:
         UsageError: The folder holds no run.
     """
-    path = Path(folder) / CONFIG
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no run to resume: there is no {CONFIG} in it")
-    return load_config(path)
+    check_run(folder)
+    return load_config(Path(folder) / CONFIG)
 
 
 def input_form(data: DataConfig, dataset: Dataset, weights: str | None, task: Task) -> tuple[int, tuple[int, int]]:

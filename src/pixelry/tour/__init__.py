@@ -14,12 +14,11 @@ from pathlib import Path
 from rich.console import Console
 
 from pixelry.errors import ExistsError, PixelryError
+from pixelry.preflight import TOUR_MARK
 from pixelry.report import Section, render_page
 
 STOPS = ("pixels", "classify", "denoise", "upscale", "generate", "diffuse", "detect", "segment")
 PAGE = "index.html"
-# Left in the folder, so that a later tour may write it anew and never a folder that is someone's own.
-MARK = ".pixelry-tour"
 LEAD = (
     "From pixels through logistic regression to deep networks, on data that ships with Pixelry: every picture and "
     "every figure on this page was made on this machine, just now, by the commands that stand above it."
@@ -68,12 +67,12 @@ def _visit_all(stop: Stop, console: Console) -> Iterator[Section]:
 
 def _prepare(folder: Path) -> Path:
     if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / MARK).is_file():
+        if not (folder / TOUR_MARK).is_file():
             raise ExistsError(f"{folder} holds something that is no tour; give another --out (nothing is overwritten)")
         shutil.rmtree(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARK).touch()
+        (folder / TOUR_MARK).touch()
     except OSError as error:
         raise PixelryError(f"cannot write to {folder}: {error.strerror}; choose another --out") from None
     return folder
