@@ -59,7 +59,6 @@ def compare(
     """
     from pixelry import preflight
     from pixelry.config import Budget
-    from pixelry.rungs import check_rung, folder_name, parse_rung
 
     console, budget = make_console(progress), Budget(epochs, steps, minutes)
     preflight.check_training(
@@ -70,6 +69,7 @@ def compare(
     from pixelry import runs
     from pixelry.comparison import Comparison, Rung, measure, prediction_speed
     from pixelry.folders import free_folder
+    from pixelry.rungs import check_rung, folder_name, parse_rung
 
     names = list(networks) if networks else list(task_class(task).ladder)
     for name in names:
