@@ -358,8 +358,8 @@ def make_console(progress: bool) -> Console | None:
     from pixelry.folders import is_first_process
 
     # What is printed holds names of files, whose brackets and colons are no markup.
-    plain = {"markup": False, "emoji": False, "highlight": False}
-    return Console(stderr=True, **plain) if progress and is_first_process() else None
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    return console if progress and is_first_process() else None
 
 
 def _source(data: Any) -> str | None:

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from pixelry import declared, plugins
-from pixelry.config import DataConfig, Recipe, RunConfig, parse_settings, replace
+from pixelry.config import DataConfig, Recipe, parse_settings, replace
 from pixelry.data.known import BUILT_IN_NAMES, DOWNLOADS, find_data, nearest_path
 from pixelry.errors import ExistsError, ImageError, ModelError, UsageError, unknown
 from pixelry.folders import check_folder, is_first_process
 
 MODEL_FILE, MODEL_SUFFIX = "model.safetensors", ".safetensors"
 RUN_FILE = "config.yaml"
+# Options of `train` that a rung of a comparison may have beside recipe, task and network settings.
+RUNG_OPTIONS = ("weights", "freeze", "size")
 # Left in a tour's folder, which a later tour may write anew.
 TOUR_MARK = ".pixelry-tour"
 # Files of weights of other programs, and pickles: nothing that Pixelry reads.
@@ -113,11 +115,9 @@ def check_training(
         check_network(name, task)
     check_settings(settings, task, [name for name, *_ in rungs])
     DataConfig(size=size, channels=channels, val_fraction=val_fraction)
-    # A rung may set what an option of the run is as well, such as weights.
-    of_run = {field.name for field in dataclasses.fields(RunConfig)}
     for name, *own in rungs:
         given = parse_settings(own)
-        check_settings({key: value for key, value in given.items() if key not in of_run}, task, [name])
+        check_settings({key: value for key, value in given.items() if key not in RUNG_OPTIONS}, task, [name])
     check_data(data, format)
     if test is not None:
         check_data(test, format)

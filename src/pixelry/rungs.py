@@ -11,10 +11,8 @@ from typing import Any
 from pixelry import plugins
 from pixelry.config import Budget, DataConfig, EngineConfig, RunConfig, parse_settings, parse_size
 from pixelry.errors import UsageError
+from pixelry.preflight import RUNG_OPTIONS
 from pixelry.runs import apply_settings, recipe_of
-
-# Options of `train` that a rung may have beside recipe, task and network settings.
-TRAIN_OPTIONS = ("weights", "freeze", "size")
 
 
 def parse_rung(text: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -29,7 +27,7 @@ def parse_rung(text: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """
     network, *parts = text.split(":")
     given = parse_settings(parts)
-    options = {name: given.pop(name) for name in TRAIN_OPTIONS if name in given}
+    options = {name: given.pop(name) for name in RUNG_OPTIONS if name in given}
     if "size" in options:
         options["size"] = parse_size(str(options["size"]))
     if "weights" in options:
