@@ -252,7 +252,7 @@ def test_pictures_are_restored_under_their_own_names(run: Any, here: Path) -> No
     # Of other data than it was trained on, all is taken; and its own test pictures are other ones.
     for folder, count in ((other, 1), (tests, 12)):
         judged = run("evaluate", "d", "--data", folder, "--json").json
-        assert (judged["split"], judged["metrics"]["images"]) == ("train", count)
+        assert (judged["split"], judged["metrics"]["images"]) == ("all", count)
     psnr = [run("evaluate", "d", "--data", other, "--set", f"sigma={s}", "--json").json["metrics"] for s in (5, 50)]
     assert psnr[0]["psnr_noisy"] > psnr[1]["psnr_noisy"] + 10
     wrong = run("evaluate", "d", "--data", other, "--set", "sigm=5")

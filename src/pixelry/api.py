@@ -196,7 +196,7 @@ def evaluate(
     Args:
         model: A model file, a run's folder, a `Model`, or a .json file of COCO results, of whatever program.
         data: A built-in name, a path, or data in memory.
-        split: "train", "val" or "test"; by default test where there is one, else val; of new data without both, all.
+        split: "train", "val" or "test"; by default test where there is one, else val; of new data without both, "all".
         test: A second source that is the test split.
         format: The data's format, where it is not to be recognised.
         settings: Options of the task to judge by, where they are not the model's own, such as sigma=15.

@@ -78,12 +78,13 @@ def predict_all(
 
 def evaluate_results(path: Path, dataset: Dataset, split: str | None) -> Report:
     """Judge boxes that another program found, as COCO results; the split is test where there is one, else val."""
+    from pixelry.data.evaluation_split import evaluation_split
     from pixelry.report import Report
     from pixelry.tasks.detect.results import judge_results
 
-    name = split or next(name for name in ("test", "val", "train") if name in dataset.splits)
+    dataset, name, called = evaluation_split(dataset, split, val_fraction=0, is_new=lambda: True)
     findings = judge_results(path, dataset, name)
-    return Report("detect", path.name, dataset.name, name, findings, {"results": str(path)})
+    return Report("detect", path.name, dataset.name, called, findings, {"results": str(path)})
 
 
 def watch_videos(

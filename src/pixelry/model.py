@@ -25,6 +25,7 @@ from pixelry import plugins
 from pixelry.card import Card, read_card
 from pixelry.data.catalog import load_dataset
 from pixelry.data.dataset import Dataset, Split
+from pixelry.data.evaluation_split import evaluation_split
 from pixelry.data.loading import eval_batch
 from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, UsageError
 from pixelry.inputs import Input, gather, note_failure
@@ -271,7 +272,8 @@ class Model:
         Args:
             data: A `Dataset`, a built-in name, a path, or data in memory.
             split: "train", "val" or "test"; by default test where there is one, else val, which is drawn from train
-                as in training. Of other data than the model was trained on, without test and val, all is taken.
+                as in training. Of other data than the model was trained on, without test and val, all is taken; "all"
+                takes all of any data without these splits.
             test: A second source that is the test split.
             format: A format's name, or None to recognise it.
             settings: Options of the task to judge by, where they are not the model's own, such as sigma=15.
@@ -287,13 +289,9 @@ class Model:
         dataset = data if isinstance(data, Dataset) else load_dataset(data, test=test, format=format)
         # The model's own validation fraction: "val" is then what training set aside, and not what it saw.
         fraction = float(self.card.data.get("val_fraction", 0.1))
-        if split is None and not {"test", "val"} & set(dataset.splits) and self._is_new(dataset):
-            split = "train"
-        elif "train" in dataset.splits and (
-            split in ("val", "train") or (split is None and "test" not in dataset.splits)
-        ):
-            dataset = dataset.with_val(fraction)
-        name = split or next(name for name in ("test", "val", "train") if name in dataset.splits)
+        dataset, name, called = evaluation_split(
+            dataset, split, val_fraction=fraction, is_new=lambda: self._is_new(dataset)
+        )
         images = dataset[name]
         self._check_classes(dataset)
         chosen = self.fit_split(images)
@@ -312,7 +310,7 @@ class Model:
         elif features is not None:
             raise UsageError(f"features are for judging pictures that a model made; a model for {task.name} makes none")
         findings = findings.and_pictures(task.pictures(self.network))
-        return Report(self.card.task, self.card.network, dataset.name, name, findings, facts)
+        return Report(self.card.task, self.card.network, dataset.name, called, findings, facts)
 
     def _is_new(self, dataset: Dataset) -> bool:
         """Return whether the model was trained on other pictures; those of its own test split are others too."""

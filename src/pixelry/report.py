@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pixelry.data.evaluation_split import ALL
 from pixelry.errors import ExistsError
 from pixelry.reports.findings import Findings, Table
 from pixelry.reports.metrics import format_metric as format_metric
@@ -25,7 +26,7 @@ class Report:
         task: The task's name.
         network: The network's name.
         data: The data set's name.
-        split: Which of its splits.
+        split: Which of its splits; "all" of a data set without splits, of which every image was judged.
         findings: Figures by name, tables, pictures.
         facts: Further lines for the head of the page, such as the model's parameters.
     """
@@ -41,6 +42,11 @@ class Report:
     def metrics(self) -> Mapping[str, float]:
         """Figures by name, such as `accuracy`."""
         return self.findings.metrics
+
+    @property
+    def images(self) -> str:
+        """In words, which images were judged: "digits, split test", or "all images of holiday"."""
+        return f"all images of {self.data}" if self.split == ALL else f"{self.data}, split {self.split}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold: names, metrics, facts and the tables."""
@@ -58,7 +64,7 @@ class Report:
         facts = tuple((key, value) for key, value in self.facts.items())
         tables = (figures, *((Table("Model", ("", ""), facts),) if facts else ()))
         return [
-            Section(f"{self.network} on {self.data}, {self.split}", tables=tables),
+            Section(f"{self.network} on {self.images}", tables=tables),
             Section("Pictures", pictures=self.findings.pictures),
             Section("Details", tables=self.findings.tables),
         ]
@@ -86,6 +92,6 @@ class Report:
         return render_fragment(self._title(), self.sections())
 
     def __str__(self) -> str:
-        head = f"{self.network} on {self.data}, split {self.split}"
+        head = f"{self.network} on {self.images}"
         lines = [head, *(f"  {name:22s} {format_metric(name, value)}" for name, value in self.metrics.items())]
         return "\n".join([*lines, *([f"  {self.findings.protocol}"] if self.findings.protocol else [])])

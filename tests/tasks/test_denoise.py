@@ -713,3 +713,41 @@ def test_bm3d_is_called_with_the_level(photos: px.Dataset, monkeypatch: pytest.M
     asked.clear()
     np.testing.assert_allclose(np.asarray(model.predict(np.full((16, 20), 0.5))), 0.25)
     assert asked == [((16, 20), pytest.approx(0.2))]
+
+
+# What a figure is of
+
+
+@pytest.fixture(scope="module")
+def blind(photos: px.Dataset, tmp_path_factory: pytest.TempPathFactory) -> px.Model:
+    out = tmp_path_factory.mktemp("blind") / "run"
+    settings = {"features": "gain", "window": 3, "sigma": 50.0, "sigma_min": 5.0}
+    return px.train("denoise", photos, network="logistic", steps=5, size=(32, 32), settings=settings, out=out, **FAST)
+
+
+def test_one_sigma_is_one_sigma_whatever_range_was_trained_on(blind: px.Model, photos: px.Dataset) -> None:
+    clean = photos["test"].images[0].clamp(110, 150)  # clipping does not change the noise
+    many = px.Dataset("many", {"test": Split(clean[None].expand(6, -1, -1, -1))})
+    fixed = blind.evaluate(many, settings={"sigma": 40.0})
+    noisy = [float(row[1]) for row in fixed.findings.tables[0].rows]
+    assert noisy == pytest.approx([20 * np.log10(255 / 40)] * 6, abs=0.3)
+    assert "sigma 40 (of 255), unclipped" in fixed.findings.protocol
+    ranged = blind.evaluate(many)
+    assert "sigma 5 to 50 (of 255), drawn for each image" in ranged.findings.protocol
+    again = blind.evaluate(many, settings={"sigma": 40.0, "sigma_min": 10.0})
+    assert "sigma 10 to 40" in again.findings.protocol
+    assert "photons" in blind.evaluate(many, settings={"peak": 9.0}).findings.protocol
+
+
+def test_the_protocol_stands_in_text_and_json(blind: px.Model, photos: px.Dataset) -> None:
+    color = px.Dataset("color", {"train": Split(photos["test"].images.expand(-1, 3, -1, -1))})
+    report = blind.evaluate(color)
+    for said in (str(report), report.to_dict()["protocol"], report.to_html()):
+        for what in ("sigma 5 to 50", "clipped to [0, 1]", "of color images: their luma, BT.601", "7x7 window"):
+            assert what in said
+    # A folder without splits: what was judged is all of it, not its "training" images.
+    assert report.to_dict()["split"] == "all"
+    assert "on all images of color" in str(report)
+    assert blind.evaluate(color, split="all").split == "all"
+    with pytest.raises(UsageError, match="all"):
+        blind.evaluate(photos, split="all")

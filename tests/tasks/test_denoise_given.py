@@ -211,3 +211,11 @@ def test_hidden_pixels_are_the_same_at_each_evaluation() -> None:
     errors = [float(((a - b)[m.expand_as(a)] ** 2).mean()) for a, b, m in
               zip(batch["image"], images, batch["masked"], strict=True)]  # fmt: skip
     assert first["psnr"] == pytest.approx(np.mean([-10 * np.log10(error) for error in errors]), abs=1e-4)
+
+
+def test_pairs_are_not_said_to_have_noise_that_was_added(tmp_path: Path) -> None:
+    pairs = px.load_dataset(written(tmp_path / "data"))
+    clean = px.Dataset("clean", {"train": Split(torch.from_numpy(np.stack([crops(2)[0]] * 3))[:, None])})
+    how = {"network": "logistic", "steps": 3, "val_fraction": 0.34, "out": tmp_path / "run"}
+    model = px.train("denoise", clean, **how, **FAST)
+    assert "judged by the clean ones beside them" in model.evaluate(pairs).findings.protocol

@@ -98,6 +98,14 @@ class ClassifyEvaluator(Evaluator):
             metrics=self.compute(),
             tables=(self._class_table(predicted, labels), *self._confusions(matrix)),
             pictures=(*pictures, *mistakes),
+            protocol=self._protocol(),
+        )
+
+    def _protocol(self) -> str:
+        """Return how the figures came about."""
+        return (
+            f"each image once, the most probable class counts; probabilities at temperature {self.temperature:.3g}; "
+            f"accuracy_low and accuracy_high: 95 % Wilson interval; f1: mean over the classes; ece: {ECE_BINS} bins"
         )
 
     def _gathered(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,6 +14,7 @@ from pixelry.data.loading import Batch
 from pixelry.pixels import contact_sheet, psnr, ssim, to_uint8
 from pixelry.tasks.base import Evaluator, Findings, Picture, Table
 
+PAIRS = "pairs"  # in a batch: that its clean images came with the data
 SSIM_WINDOW, GAUSSIAN_WINDOW = 7, 11
 # Of red, green and blue in [0, 1] to luma between 16 / 255 and 235 / 255 (ITU-R BT.601).
 LUMA = np.array([65.481, 128.553, 24.966]) / 255
@@ -31,7 +32,7 @@ class RestorationEvaluator(Evaluator):
     its window.
 
     Args:
-        protocol: How the pictures were spoilt, in words, for the report.
+        protocol: How the pictures were spoilt, in words, for the report; pairs of noisy and clean images were not.
         given: What the picture is called that was there before, such as "noisy".
         border: Pixels at each edge that do not count.
         luma: Judge colour pictures by their luma alone, and weigh SSIM's window, of 11x11 pixels, by a Gaussian, as is
@@ -50,7 +51,7 @@ class RestorationEvaluator(Evaluator):
         # Of each picture: index, PSNR given, PSNR, SSIM given, SSIM, share of pixels right (of binary ones, or NaN).
         self.add_state("figures", default=[], dist_reduce_fx="cat")
         self.shown: dict[int, tuple[np.ndarray, ...]] = {}
-        self.without_truth = False
+        self.without_truth, self.paired, self.channels = False, False, 0
 
     def update(self, output: Tensor, batch: Batch) -> None:
         """Take intensities (B, C, H, W), and the batch's "target" (clean), "given" or else "image", and "index".
@@ -60,6 +61,7 @@ class RestorationEvaluator(Evaluator):
         """
         restored, rows = output.clamp(0, 1).cpu(), [torch.zeros(0, FIGURES, dtype=torch.float64)]
         given = batch["given"] if "given" in batch else batch["image"]
+        self.paired, self.channels = PAIRS in batch, int(output.shape[1])
         for i, index in enumerate(batch["index"].tolist()):
             clean, before = batch["target"][i].cpu(), given[i].cpu().clamp(0, 1)
             parts = [part.movedim(0, -1).double().numpy() for part in (clean, before, restored[i])]
@@ -121,15 +123,30 @@ class RestorationEvaluator(Evaluator):
             ),
             f"{self._protocol()}. The worst come first{f', {ROWS} of {len(rows)}' if len(rows) > ROWS else ''}.",
         )
-        return Findings(self.compute(), (table,), self._pictures(split))
+        return Findings(self.compute(), (table,), self._pictures(split), self._protocol())
 
     def _protocol(self) -> str:
-        if not self.without_truth:
-            return self.protocol
+        """Return how the figures came about: the noise, and what is compared with what."""
+        if self.without_truth:
+            return (
+                f"{self.protocol}; there are no clean pictures: pixels were hidden, told from those around them, and "
+                "held against the noisy ones, so that the figures rank models, and are bounded by the noise"
+            )
+        given = "noisy images of the data, judged by the clean ones beside them" if self.paired else self.protocol
+        border = f", less {self.border} pixels at each edge" if self.border else ""
+        window = f"{SSIM_WINDOW}x{SSIM_WINDOW}"
+        if self.luma:
+            window = f"{GAUSSIAN_WINDOW}x{GAUSSIAN_WINDOW} Gaussian"
         return (
-            f"{self.protocol}; there are no clean pictures: pixels were hidden, told from those around them, and held "
-            "against the noisy ones, so that the figures rank models, and are bounded by the noise"
+            f"{given}; figures of {self._space()}{border}: PSNR and SSIM ({window} window) of whole images clipped to "
+            "[0, 1], not rounded to 256 levels, and their means"
         )
+
+    def _space(self) -> str:
+        """Return in words which numbers of the images are compared."""
+        if self.channels == 1:
+            return "the grey levels (of color images: their luma, BT.601)"
+        return "the luma (BT.601)" if self.luma else "red, green and blue together"
 
     def _pictures(self, split: Split) -> tuple[Picture, ...]:
         if not self.shown:

@@ -90,10 +90,7 @@ class Upscale(Restoration):
 
     def evaluator(self, *, sync: bool = False) -> Evaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
-        protocol = (
-            f"made {self.factor} times smaller by bicubic interpolation with antialiasing, in 256 levels; figures of "
-            f"the luma (BT.601), less {self.factor} pixels at each edge"
-        )
+        protocol = f"made {self.factor} times smaller by bicubic interpolation with antialiasing, in 256 levels"
         return RestorationEvaluator(protocol, given="bicubic", border=self.factor, luma=True, sync=sync)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -14,10 +15,10 @@ from pixelry.data.pairs import PAIRED, apart, is_paired, joined
 from pixelry.data.patches import cut_patches
 from pixelry.errors import UsageError
 from pixelry.tasks._restoration import Restoration
-from pixelry.tasks._restoration_metrics import RestorationEvaluator
-from pixelry.tasks.base import Evaluator, training_split
+from pixelry.tasks._restoration_metrics import PAIRS, RestorationEvaluator
+from pixelry.tasks.base import Evaluator, Task, training_split
 from pixelry.tasks.denoise.blind import MASKED, hidden
-from pixelry.tasks.denoise.noise import Noise, add_noise, check_noise, reach
+from pixelry.tasks.denoise.noise import Noise, add_noise, check_noise, for_evaluation, reach
 
 # Of the noise on which models are judged: image k of a split gets the noise of mix_seed(NOISE_SEED, k).
 NOISE_SEED = 2017
@@ -85,11 +86,21 @@ class Denoise(Restoration):
         pairs = joined(split, channels)
         return cut_patches(pairs, size=size, channels=2 * channels) if training else pairs
 
+    def with_settings(self, settings: Mapping[str, Any]) -> Task:
+        """Return the task with other options; `sigma` alone is one level of Gaussian noise, never a range.
+
+        Raises:
+            UsageError: There is no such option, or a value has the wrong type or is out of range.
+        """
+        return super().with_settings(for_evaluation(settings))
+
     def describe(self) -> str:
         """Return the noise in words."""
-        sigma = f"{self.sigma_min:g} to {self.sigma:g}" if self.sigma_min else f"{self.sigma:g}"
+        sigma = f"{self.sigma:g} (of 255)"
+        if self.sigma_min:
+            sigma = f"{self.sigma_min:g} to {self.sigma:g} (of 255), drawn for each image"
         return {
-            "gaussian": f"Gaussian noise of sigma {sigma} (of 255), unclipped",
+            "gaussian": f"Gaussian noise of sigma {sigma}, unclipped",
             "salt_pepper": f"salt and pepper on {100 * self.amount:g} % of the pixels",
             "poisson": f"Poisson noise of {self.peak:g} photons at white",
             "jpeg": f"losses of JPEG at quality {self.quality}",
@@ -105,7 +116,7 @@ class Denoise(Restoration):
         images = batch["image"]
         if images.shape[1] in PAIRED:
             noisy, clean = apart(images)
-            return {**batch, "image": noisy, "target": clean}
+            return {**batch, "image": noisy, "target": clean, PAIRS: torch.ones_like(images[:, 0, 0, 0]).bool()}
         if self.noise == "given":
             seeds = [None] if training else [generator_for(NOISE_SEED, int(index)) for index in batch["index"]]
             parts = [hidden(part, seed) for part, seed in zip(images.chunk(len(seeds)), seeds, strict=True)]

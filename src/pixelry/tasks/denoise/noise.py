@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -13,6 +14,38 @@ from pixelry.pixels import encode_image, read_image
 Kind = Literal["gaussian", "salt_pepper", "poisson", "jpeg"]
 # What is added, or that nothing is: the pictures have noise of their own.
 Noise = Literal["gaussian", "salt_pepper", "poisson", "jpeg", "given"]
+
+
+# The kind of noise that an option belongs to.
+KIND_OF_OPTION: dict[str, Noise] = {
+    "sigma": "gaussian",
+    "sigma_min": "gaussian",
+    "amount": "salt_pepper",
+    "peak": "poisson",
+    "quality": "jpeg",
+}
+
+
+def for_evaluation(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings for use of a trained model, complete: no level or range is left over from its training.
+
+    `sigma` without `sigma_min` is one level of noise, whatever range the model was trained on; and an option of one
+    kind of noise means that kind, where `noise` is not set.
+
+    Args:
+        settings: Options of the task by name.
+
+    Examples:
+        >>> for_evaluation({"sigma": 25.0})
+        {'sigma': 25.0, 'sigma_min': 0.0, 'noise': 'gaussian'}
+    """
+    complete = dict(settings)
+    if "sigma" in complete:
+        complete.setdefault("sigma_min", 0.0)
+    kinds = {KIND_OF_OPTION[name] for name in settings if name in KIND_OF_OPTION}
+    if len(kinds) == 1:
+        complete.setdefault("noise", kinds.pop())
+    return complete
 
 
 def check_noise(sigma: float, sigma_min: float, amount: float, peak: float, quality: int) -> None:

@@ -44,4 +44,6 @@ class DenoisingEvaluator(Evaluator):
             ("denoising_loss", "squared error of what the network learns, each picture once, noise by a fixed seed"),
             ("bits_bound", "Ho et al. 2020, equation 5, T = 1000: one term for each picture, of a t by a fixed seed"),
         )
-        return Findings(self.compute(), (Table("Protocol", ("what", "how"), rows),))
+        return Findings(
+            self.compute(), (Table("Protocol", ("what", "how"), rows),), protocol=f"images are drawn by {self.protocol}"
+        )

@@ -78,7 +78,7 @@ class LikelihoodEvaluator(Evaluator):
             sheet = contact_sheet(images, labels=[f"{float(nats[i]):.0f} nats" for i in chosen], columns=10)
             pictures.append(Picture(title, sheet, "-log p, of the pictures it was judged on."))
         rows = (("how pictures become levels", self.protocol), ("pixels", f"{self.pixels:,}"))
-        return Findings(self.compute(), (Table("Protocol", ("what", "how"), rows),), tuple(pictures))
+        return Findings(self.compute(), (Table("Protocol", ("what", "how"), rows),), tuple(pictures), self.protocol)
 
     def _marginal(self, given: Tensor) -> Tensor:
         if not self.prior:

@@ -214,7 +214,9 @@ class GameEvaluator(Evaluator):
             ("told_apart", "share of these pictures, and of as many made ones, that the discriminator judges rightly"),
             ("", "0.5: it cannot tell; near 1: the generator is far behind, or the discriminator knows by heart"),
         )
-        return Findings(self.compute(), (Table("Protocol", ("what", "how"), rows),))
+        return Findings(
+            self.compute(), (Table("Protocol", ("what", "how"), rows),), protocol=f"{rows[0][0]}: {rows[0][1]}"
+        )
 
 
 FAMILY = Adversarial
