@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pixelry.arguments import verb
 from pixelry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pixelry.types import Result, Results
 
 
+@verb
 def train(
     task: str | None = None,
     data: Any = None,
@@ -178,6 +180,7 @@ def _train(config: Any, dataset: Dataset, folder: Path, *, resume: bool, console
     return model
 
 
+@verb
 def evaluate(
     model: Any,
     data: Any,
@@ -239,6 +242,7 @@ def evaluate(
     return report
 
 
+@verb
 def predict(
     model: Any,
     inputs: Any,
@@ -291,6 +295,7 @@ def predict(
     )  # fmt: skip
 
 
+@verb
 def list_networks(task: str | None = None) -> list[dict[str, Any]]:
     """Return what networks there are: name, tasks, summary, source, weights, and which is recommended.
 
@@ -323,6 +328,7 @@ def list_networks(task: str | None = None) -> list[dict[str, Any]]:
     return rows
 
 
+@verb
 def take_tour(*, out: str | Path = "tour", seconds: float = 12.0, seed: int = 0) -> Path:
     """Climb the ladder on data that ships with Pixelry, and write one HTML page with pictures.
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixelry.api import make_console, read_dataset, task_class, train
+from pixelry.arguments import verb
 
 if TYPE_CHECKING:
     from pixelry.comparison import Comparison
 
 
+@verb
 def compare(
     task: str,
     data: Any,

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixelry.api import read_dataset
+from pixelry.arguments import verb
 
 if TYPE_CHECKING:
     from pixelry.data.check import CheckReport
     from pixelry.data.dataset import Dataset
 
 
+@verb
 def list_data() -> list[dict[str, Any]]:
     """Return the data sets that go by name, and the formats that are recognised by looking."""
     from pixelry.data.catalog import describe_catalog
@@ -19,6 +21,7 @@ def list_data() -> list[dict[str, Any]]:
     return describe_catalog()
 
 
+@verb
 def show_data(
     data: Any,
     *,
@@ -82,6 +85,7 @@ def _counts(dataset: Dataset, name: str) -> dict[str, Any]:
     return {"images": len(split), "per_class": dict(zip(dataset.classes, counts, strict=True))}
 
 
+@verb
 def check_data(
     data: Any,
     *,
@@ -115,6 +119,7 @@ def check_data(
     return report
 
 
+@verb
 def convert_data(
     data: Any,
     out: str | Path,

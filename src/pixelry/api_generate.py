@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pixelry.arguments import verb
 from pixelry.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pixelry.types import Results
 
 
+@verb
 def generate(
     model: Any,
     *,
@@ -81,6 +83,7 @@ def generate(
         return save_generated(pictures, folder, drawing)
 
 
+@verb
 def inpaint(
     model: Any,
     image: Any,

@@ -6,8 +6,6 @@ Predicting needs the file and nothing else, and nothing in it is unpickled.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pixelry import plugins
+from pixelry.arguments import verb
 from pixelry.card import Card, read_card
 from pixelry.data.catalog import load_dataset
 from pixelry.data.dataset import Dataset, Split
@@ -30,6 +29,7 @@ from pixelry.data.loading import eval_batch
 from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, UsageError
 from pixelry.inputs import Input, gather, note_failure
 from pixelry.pixels import as_float, drop_alpha, to_grey
+from pixelry.pixels.io import replace_file
 from pixelry.report import Report
 from pixelry.tasks.base import Task, check_side
 from pixelry.tasks.generate import Generate
@@ -72,6 +72,7 @@ class Model:
         self.network.to(device)
         return self
 
+    @verb
     def predict(
         self,
         inputs: Any,
@@ -155,6 +156,7 @@ class Model:
         sources, names = [item.source for _, item in pending], [item.name for _, item in pending]
         return task.decode(output, sources, names, size=self.card.size)
 
+    @verb
     def generate(
         self,
         count: int = 1,
@@ -178,6 +180,7 @@ class Model:
         """
         return Results(self.stream(count, label=label, seed=seed, start=start, settings=settings))
 
+    @verb
     def stream(
         self,
         count: int,
@@ -205,6 +208,7 @@ class Model:
         )
         return made
 
+    @verb
     def inpaint(
         self,
         image: Any,
@@ -255,6 +259,7 @@ class Model:
             )
         return self.task.with_settings(settings or {})
 
+    @verb
     def evaluate(
         self,
         data: Any,
@@ -343,14 +348,9 @@ class Model:
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
         content = safetensors.torch.save(tensors, metadata={CARD_KEY: json.dumps(asdict(self.card))})
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-                part = Path(file.name)
-                file.write(content)
-            part.chmod(0o666 & ~_umask())
-            part.replace(path)
-        except OSError as error:
-            raise PixelryError(f"the model cannot be written to {path}: {error.strerror}") from None
+            replace_file(path, content)
+        except ImageError as error:
+            raise PixelryError(f"the model cannot be written to {path.parent}: {error}") from None
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{k} {v:.4f}" for k, v in self.card.metrics.items() if k == self.task.monitor)
@@ -375,12 +375,6 @@ def _black(mask: NDArray[Any]) -> NDArray[np.bool_]:
         mask = mask.astype(np.bool_)
     grey: NDArray[Any] = to_grey(drop_alpha(as_float(mask)))
     return grey <= 0.5
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import typer
 
+from pixelry.arguments import parse_size
 from pixelry.errors import UsageError
 
 # Python's word where the shell's differs.
