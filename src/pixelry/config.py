@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,18 +262,6 @@ def parse_settings(items: list[str]) -> dict[str, Any]:
             raise UsageError(f"'{value}' is no value for {key}: a bracket, quote or brace in it stays open") from None
         settings[key.strip().replace("-", "_")] = _number(parsed) if isinstance(parsed, str) else parsed
     return settings
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read a size: "64" is 64x64, "48x64" is 48 high and 64 wide.
-
-    Raises:
-        UsageError: It is neither.
-    """
-    match = re.fullmatch(r"(\d+)(?:[x,](\d+))?", text.strip())
-    if not match:
-        raise UsageError(f"a size is one number or HEIGHTxWIDTH, such as 64 or 48x64; got '{text}'")
-    return int(match[1]), int(match[2] or match[1])
 
 
 def replace(config: Any, settings: Mapping[str, Any]) -> Any:

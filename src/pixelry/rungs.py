@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from pixelry import plugins
-from pixelry.config import Budget, DataConfig, EngineConfig, RunConfig, parse_settings, parse_size
+from pixelry.arguments import parse_size
+from pixelry.config import Budget, DataConfig, EngineConfig, RunConfig, parse_settings
 from pixelry.errors import UsageError
 from pixelry.preflight import RUNG_OPTIONS
 from pixelry.runs import apply_settings, recipe_of
@@ -29,7 +30,7 @@ def parse_rung(text: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     given = parse_settings(parts)
     options = {name: given.pop(name) for name in RUNG_OPTIONS if name in given}
     if "size" in options:
-        options["size"] = parse_size(str(options["size"]))
+        options["size"] = parse_size(options["size"])
     if "weights" in options:
         options["weights"] = str(options["weights"])
     return network, given, options

@@ -155,7 +155,5 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
     if name == "networks":
         return [part.strip() for part in value.split(",") if part.strip()]
     if name == "size" and isinstance(value, str):
-        from pixelry.config import parse_size
-
         return parse_size(value)
     return value
