@@ -31,7 +31,7 @@ LAYERS = [
     {"runs", "rungs", "comparison", "predictions"},
     {"api", "api_compare", "api_data", "api_generate", "api_predict"},
     {"tour", "signatures"},
-    {"cli", "cli_pixels"},
+    {"cli", "cli_pixels", "cli_hints", "cli_crash"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 # Estimators that stand alone: textbook code that anything may use and that uses nothing of ours.

@@ -8,17 +8,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pixelry import api, api_compare, api_data, api_generate
+from pixelry import api, api_compare, api_data, api_generate, cli_crash
 from pixelry.errors import PixelryError
 from pixelry.signatures import command, summary
 
+INTERRUPTED = 130  # 128 and the number of SIGINT
 JSON = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
 
 app = typer.Typer(
@@ -35,15 +38,25 @@ pixels_app = typer.Typer(help="Read and change image files: info, convert, resiz
 app.add_typer(pixels_app, name="pixels")
 
 
+# Typer has click inside it or beside it, by its version: this is click's base of all complaints about a command line.
+CommandError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
 def main() -> None:
-    """Run the command line: a user's mistake is one or two sentences, never a traceback."""
+    """Run the command line: a user's mistake is one or two sentences, never a traceback.
+
+    The exit code is 2 for a wrong command line, 1 for anything else that failed, and 70 for a fault in Pixelry.
+    """
     try:
-        if sys.argv[1:2] == ["pixels"]:
+        if _verb_of(sys.argv[1:]) == "pixels":
             from pixelry import cli_pixels
 
             cli_pixels.register(pixels_app)
-        app()
+        code = app(prog_name="pixelry", standalone_mode=False)
+    except CommandError as error:
+        _fail_usage(error)
     except PixelryError as error:
+        _show_traceback()
         fail(str(error), error.exit_code)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`pixelry ... | head`); Python would complain at exit otherwise.
@@ -51,12 +64,57 @@ def main() -> None:
         sys.exit(0)
     except OSError as error:
         # A disk that is full, a folder that may not be read: the machine's answer, and no fault in the code.
+        _show_traceback()
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:
-        fail("interrupted", 130)
+        fail("interrupted", INTERRUPTED)
+    except Exception as error:
+        _show_traceback()
+        if cli_crash.is_out_of_memory(error):
+            fail("out of memory; smaller images (--size), smaller batches (--set batch=8) or fewer at once help", 1)
+        fail(cli_crash.crash_message(error), cli_crash.EXIT_CODE)
+    if code == INTERRUPTED:  # what click makes of CTRL-C
+        fail("interrupted", INTERRUPTED)
+    if isinstance(code, int) and code:
+        sys.exit(code)
 
 
-def fail(message: str, code: int) -> None:
+def _verb_of(words: list[str]) -> str:
+    """Return the first word that is no option."""
+    return next((word for word in words if not word.startswith("-")), "")
+
+
+def _show_traceback() -> None:
+    if cli_crash.debugging():
+        traceback.print_exc()
+
+
+def _fail_usage(error: Any) -> NoReturn:
+    """Say what is wrong with a command line, and what was probably meant."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(error.exit_code)
+    from pixelry import cli_hints
+
+    context, words = getattr(error, "ctx", None), sys.argv[1:]
+    parameters = context.command.get_params(context) if context else []
+    message = error.format_message().rstrip(".")
+    if option := getattr(error, "option_name", None) if hasattr(error, "possibilities") else None:
+        message = f"there is no option {option}{cli_hints.option_hint(option, words, parameters)}"
+    elif extra := re.match(r"Got unexpected extra arguments? ?(?:\(s\) ?)?\((.*)\)$", message):
+        message = f"'{extra[1]}' has no place here{cli_hints.word_hint(extra[1].split(), words, parameters)}"
+    elif (parameter := getattr(error, "param", None)) and message.startswith("Invalid value"):
+        flag = next(iter(parameter.opts), "")
+        message = cli_hints.value_problem(flag, message, words) or message
+    message = message.replace(". Did you mean", "; did you mean")
+    if message.startswith("Missing ") and context:
+        message += f"; {context.get_usage().replace('Usage', 'usage')}"
+    if context:
+        message += f"\n`{context.command_path} --help` lists what there is"
+    fail(message, error.exit_code)
+
+
+def fail(message: str, code: int) -> NoReturn:
     """Print an error and exit."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
@@ -238,7 +296,10 @@ def _tour(page: Path, as_json: bool) -> None:
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
+    if debug:
+        os.environ[cli_crash.DEBUG_VARIABLE] = "1"
     if version:
         from pixelry import __version__
 

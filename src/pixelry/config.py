@@ -97,7 +97,9 @@ class Budget:
     def __post_init__(self) -> None:
         given = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
         if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} are given; a run takes one budget: leave out the others")
+            units = {"epochs": "passes over the training images", "steps": "batches", "minutes": "of training"}
+            each = [f"{name}={getattr(self, name):g} ({units[name]})" for name in given]
+            raise UsageError(f"{' and '.join(each)} are given, and a run takes one budget: leave out the others")
         _positive(self, *given)
 
     def __str__(self) -> str:
