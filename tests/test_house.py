@@ -29,7 +29,7 @@ LAYERS = [
     {"video", "card", "inputs", "model"},
     {"features", "judging", "way", "tiling", "watching"},
     {"runs", "rungs", "comparison", "predictions"},
-    {"api", "api_compare", "api_data", "api_generate", "api_predict"},
+    {"api", "api_compare", "api_data", "api_generate", "api_predict", "api_splits"},
     {"tour", "signatures"},
     {"cli", "cli_pixels", "cli_hints", "cli_crash"},
 ]

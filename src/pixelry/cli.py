@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pixelry import api, api_compare, api_data, api_generate, cli_crash
+from pixelry import api, api_compare, api_data, api_generate, api_splits, cli_crash
 from pixelry.errors import PixelryError
 from pixelry.signatures import command, summary
 
@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Look at data sets and convert them: list, show, check, convert.", no_args_is_help=True)
+data_app = typer.Typer(help="Look at data sets, check, convert, split and clean them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 pixels_app = typer.Typer(help="Read and change image files: info, convert, resize, ...", no_args_is_help=True)
 app.add_typer(pixels_app, name="pixels")
@@ -283,6 +283,20 @@ def _convert_data(facts: dict[str, Any], as_json: bool) -> None:
     print(f"{facts['description']}, in {facts['folder']}")
     for note in facts["notes"]:
         print(f"  {note}")
+
+
+def _print_list(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+        return
+    print(facts["description"])
+    for note in facts["notes"]:
+        print(f"  {note}")
+    print(f"  the list: --data {facts['folder']}")
+
+
+for _name, _function in (("split", api_splits.split_data), ("clean", api_splits.clean_data)):
+    _verb(_name, _function, home=data_app, options=("out",), either=("data",))(_print_list)
 
 
 @_verb("tour", api.take_tour)

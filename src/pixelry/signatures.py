@@ -45,6 +45,7 @@ def command(
     options: Sequence[str] = ("data",),
     skip: Sequence[str] = (),
     optional: Sequence[str] = (),
+    either: Sequence[str] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> Callable[..., None]:
     """Return a callable with the signature that typer needs, which calls `act` with what the user gave.
@@ -55,6 +56,7 @@ def command(
         options: Parameters without a default that are flags on the command line, not arguments.
         skip: Parameters that the command line does not have.
         optional: Options without which the command line still is complete.
+        either: Arguments that may also be given as a flag.
         extra: Further flags, name to annotated type; their default is False.
     """
     hints, texts = get_type_hints(function, localns=_light_names()), parameter_help(function)
@@ -68,7 +70,12 @@ def command(
         for name, kind in (extra or {}).items()
     ]
 
+    for name in either:
+        parameters = _with_flag(parameters, name)
+
     def run(**given: Any) -> None:
+        for name in either:
+            given[name] = _one_of(name, given.pop(name), given.pop(f"{name}_flag"))
         act(**_split_data({name: _convert(name, value, hints.get(name)) for name, value in given.items()}))
 
     # Arguments first: Python wants it, and the help reads so.
@@ -78,6 +85,26 @@ def command(
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__doc__ = (function.__doc__ or "").split("\n\n    Args:")[0]
     return run
+
+
+def _with_flag(parameters: list[inspect.Parameter], name: str) -> list[inspect.Parameter]:
+    """Return parameters with a flag beside an argument, neither of them required."""
+    changed = []
+    for parameter in parameters:
+        if parameter.name == name:
+            kind, info = get_args(parameter.annotation)
+            parameter = parameter.replace(default=None, annotation=Annotated[kind | None, info])
+            option = Annotated[kind | None, typer.Option(f"--{name}", help="The same as the argument.")]
+            changed.append(parameter.replace(name=f"{name}_flag", annotation=option))
+        changed.append(parameter)
+    return changed
+
+
+def _one_of(name: str, argument: Any, flag: Any) -> Any:
+    if (argument is None) == (flag is None):
+        count = "nothing" if flag is None else f"'{argument}' and '{flag}'"
+        raise UsageError(f"give {name} once, as an argument or as --{name}; got {count}")
+    return flag if argument is None else argument
 
 
 def _light_names() -> dict[str, Any]:

@@ -160,6 +160,14 @@ def write_npz(root: Path, splits: Splits, classes: list[str]) -> Path:
     return root / "data.npz"
 
 
+def write_splits(root: Path, splits: Splits, classes: list[str]) -> Path:
+    from pixelry.api_splits import clean_data
+
+    write_folder(root / "data", splits, classes)
+    clean_data(root / "data", out=root / "list")
+    return root / "list"
+
+
 # Format, writer, shape of its pictures.
 # Formats that hold pictures alone.
 UNLABELLED = {"images"}
@@ -173,4 +181,5 @@ WRITERS: list[tuple[str, Writer, tuple[int, ...]]] = [
     ("manifest", write_csv, (7, 9, 3)),
     ("manifest", write_jsonl, (5, 6)),
     ("npz", write_npz, (7, 9, 3)),
+    ("splits", write_splits, (7, 9, 3)),
 ]

@@ -220,8 +220,8 @@ class Split:
             image_ids, areas = [origin.image_ids[i] for i in positions], [origin.areas[i] for i in positions]
             origin = Origin(image_ids, origin.category_ids, areas)
         return Split(
-            images=_take(self.images, index, positions),
-            targets={name: _take(values, index, positions) for name, values in self.targets.items()},
+            images=take_items(self.images, positions),
+            targets={name: take_items(values, positions) for name, values in self.targets.items()},
             names=[self.name(i) for i in positions],
             origin=origin,
         )
@@ -245,9 +245,10 @@ class Split:
         return hasher.hexdigest()
 
 
-def _take(values: Any, index: Tensor, positions: list[int]) -> Any:
+def take_items(values: Any, positions: list[int]) -> Any:
+    """Return the images or targets at some positions, in a container of the same kind; nothing is decoded."""
     if isinstance(values, Tensor):
-        return values[index]
+        return values[torch.as_tensor(positions, dtype=torch.int64)]
     if isinstance(values, Lazy):
         return values.take(positions)
     if isinstance(values, Sequence):
@@ -347,13 +348,18 @@ class Dataset:
         chosen = _draw(train, count, counts, seed)
         mask = torch.zeros(len(train), dtype=torch.bool)
         mask[chosen] = True
-        note = f"no val split: {int(mask.sum()):,} of {len(train):,} training images set aside for it (seed {seed})"
+        notes = [f"no val split: {int(mask.sum()):,} of {len(train):,} training images set aside for it (seed {seed})"]
+        if isinstance(train.images, FileImages):
+            from pixelry.data.sequences import sequence_note  # which reads images of data sets
+
+            names = [Path(train.name(index)).as_posix() for index in range(len(train))]
+            notes += filter(None, [sequence_note(names, train.images)])
         splits = {
             **self.splits,
             "train": train.subset((~mask).nonzero().flatten()),
             "val": train.subset(mask.nonzero().flatten()),
         }
-        return replace(self, splits=splits, notes=(*self.notes, note))
+        return replace(self, splits=splits, notes=(*self.notes, *notes))
 
     def describe(self) -> str:
         """Return one line: name, format, images by split, classes."""

@@ -97,3 +97,16 @@ def split_lists(folder: Path, notes: list[str]) -> dict[str, Path]:
         return lists
     notes.append(f"ImageSets/{folder.name} has no train and no val: trainval is the training split")
     return {"train": trainval, **lists}
+
+
+def is_split_list(path: Path) -> bool:
+    """Return whether the path is a list of splits, `splits.json` with `splits.csv`, or the folder of one."""
+    folder = path if path.is_dir() else path.parent
+    file = folder / "splits.json"
+    if not file.is_file() or (path != folder and path.name not in ("splits.json", "splits.csv")):
+        return False
+    try:
+        with file.open("rb") as content:
+            return b'"pixelry-splits"' in content.read(200)
+    except OSError:
+        return False

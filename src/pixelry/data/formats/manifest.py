@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.data.formats._boxes import is_box_list
-from pixelry.data.formats._shared import IMAGE_KEYS, LABEL_KEYS, label_classes, read_text, split_of
+from pixelry.data.formats._shared import IMAGE_KEYS, LABEL_KEYS, is_split_list, label_classes, read_text, split_of
 from pixelry.errors import DataError
 
 LOOKS_FOR = (
@@ -21,9 +21,9 @@ Row = dict[str, str]
 
 
 def recognise(path: Path) -> bool:
-    """Return whether the path is such a file, or a folder with one by the usual name; a list of boxes is none."""
-    file = _file(path)
-    return file is not None and not is_box_list(file)
+    """Return whether the path is such a file, or a folder with one; a list of boxes or splits is none."""
+    file = list_file(path)
+    return file is not None and not is_box_list(file) and not is_split_list(file)
 
 
 def read(path: Path) -> Dataset:
@@ -32,10 +32,10 @@ def read(path: Path) -> Dataset:
     Raises:
         DataError: A line lacks a value, cannot be read, or names a file that is not there; the line is named.
     """
-    file = _file(path)
+    file = list_file(path)
     if file is None:
         raise DataError(f"{path} is no {LOOKS_FOR}")
-    rows = [(line, _fields(file, line, row)) for line, row in _rows(file)]
+    rows = [(line, _fields(file, line, row)) for line, row in list_rows(file)]
     if not rows:
         raise DataError(f"{file} lists no images")
     classes, labels = label_classes([label for _, (_, label, _) in rows])
@@ -51,14 +51,15 @@ def read(path: Path) -> Dataset:
     return Dataset(path.stem if path.is_file() else path.name, splits, classes, "manifest", str(path))
 
 
-def _file(path: Path) -> Path | None:
+def list_file(path: Path) -> Path | None:
+    """Return the list that a path is, or that a folder holds by a usual name; None where there is none."""
     if path.is_file():
         return path if path.suffix.lower() in SUFFIXES else None
     candidates = (path / f"{name}{suffix}" for name in NAMES for suffix in SUFFIXES)
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _rows(file: Path) -> Iterator[tuple[int, Row]]:
+def list_rows(file: Path) -> Iterator[tuple[int, Row]]:
     """Yield (line number, values) of every line that is not empty."""
     lines = read_text(file).splitlines()
     if file.suffix.lower() == ".csv":
