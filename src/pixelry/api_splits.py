@@ -135,7 +135,8 @@ def _save(
     format: str | None,
 ) -> dict[str, Any]:
     """Write a list, and return what the verbs report."""
-    from pixelry.data.split_list import SPLITS, SplitList
+    from pixelry.data.formats._shared import SPLITS
+    from pixelry.data.split_list import SplitList
     from pixelry.errors import DataError
     from pixelry.folders import make_folder
 

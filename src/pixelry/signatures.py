@@ -93,8 +93,9 @@ def _with_flag(parameters: list[inspect.Parameter], name: str) -> list[inspect.P
     for parameter in parameters:
         if parameter.name == name:
             kind, info = get_args(parameter.annotation)
-            parameter = parameter.replace(default=None, annotation=Annotated[kind | None, info])
-            option = Annotated[kind | None, typer.Option(f"--{name}", help="The same as the argument.")]
+            accepted: Any = kind | None
+            option: Any = Annotated[accepted, typer.Option(f"--{name}", help="The same as the argument.")]
+            parameter = parameter.replace(default=None, annotation=Annotated[accepted, info])
             changed.append(parameter.replace(name=f"{name}_flag", annotation=option))
         changed.append(parameter)
     return changed
