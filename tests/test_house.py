@@ -17,7 +17,7 @@ LAYERS = [
     {"argument_hints", "arguments"},
     {"distances", "blending"},
     {"pixels"},
-    {"draw"},
+    {"draw", "display"},
     {"reports"},
     {"boxes", "instances", "segments", "types"},
     {"data"},

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
+from pixelry.arguments import verb
+from pixelry.display import Sheet
 from pixelry.errors import DataError, ImageError, UsageError, unknown
 from pixelry.pixels import read_image, to_uint8
 
@@ -31,6 +33,8 @@ Sample = dict[str, Any]
 FINGERPRINT_BYTES = 65_536
 # A validation set larger than this sharpens no decision but costs training data.
 MAX_VAL = 5_000
+# Classes that a line names.
+MAX_NAMES = 6
 
 
 class Images(Protocol):
@@ -66,6 +70,9 @@ class FileImages:
             name = self.name(index)
             raise ImageError(str(error) if name in str(error) else f"{name}: {error}") from None
         return image_to_tensor(image, channels=self.channels)
+
+    def __repr__(self) -> str:
+        return f"FileImages({len(self):,} images)"
 
     def name(self, index: int) -> str:
         """Return what the image is called in messages."""
@@ -191,6 +198,9 @@ class Split:
             name: int(values[index]) if name == "label" else values[index] for name, values in self.targets.items()
         }
         return {"image": tv_tensors.Image(self.images[index]), **targets}
+
+    def __repr__(self) -> str:
+        return f"Split({len(self):,} images{''.join(f', {name}' for name in self.targets)})"
 
     @property
     def labels(self) -> Tensor:
@@ -360,6 +370,37 @@ class Dataset:
             "val": train.subset(mask.nonzero().flatten()),
         }
         return replace(self, splits=splits, notes=(*self.notes, *notes))
+
+    @verb
+    def show(self, split: str | None = None, *, per_class: int = 8, seed: int = 0) -> Sheet:
+        """Return a sheet of images, class by class, which shows itself in a notebook and can be saved.
+
+        Args:
+            split: Which of the splits; by default the training split, or the first where there is none.
+            per_class: Images of each class.
+            seed: Of the choice of images.
+
+        Raises:
+            UsageError: There is no such split, or it has no images.
+            ImageError: An image that was chosen cannot be read.
+        """
+        from pixelry.data.sheet import dataset_sheet
+
+        name = split or ("train" if "train" in self.splits else next(iter(self.splits), "train"))
+        image = dataset_sheet(self, split=name, per_class=per_class, seed=seed)
+        return Sheet(image, f"{self.name}, {name}")
+
+    def _repr_html_(self) -> str:
+        from pixelry.data.preview import dataset_card
+
+        return dataset_card(self)
+
+    def __repr__(self) -> str:
+        from pixelry.data.preview import contents
+
+        more = len(self.classes) - MAX_NAMES
+        names = ", ".join(self.classes[:MAX_NAMES]) + (f", and {more:,} more" if more > 0 else "")
+        return f"Dataset({self.describe()}{f': {names}' if names else ''}; {contents(self)})"
 
     def describe(self) -> str:
         """Return one line: name, format, images by split, classes."""

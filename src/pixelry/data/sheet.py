@@ -62,9 +62,9 @@ def dataset_sheet(dataset: Dataset, *, split: str = "train", per_class: int = 8,
         for k in np.sort(generator.permutation(len(dataset.classes))[:MOST_CLASSES]).tolist():
             count, members = of_class[k]
             chosen = generator.permutation(members)[:per_class]
-            rows.append((f"{dataset.classes[k]}\n{count}", [_picture(dataset, part, int(i), k) for i in chosen]))
+            rows.append((f"{dataset.classes[k]}\n{count}", [draw_sample(dataset, part, int(i), k) for i in chosen]))
     else:
-        drawn = [_picture(dataset, part, int(i)) for i in generator.permutation(len(part))[: per_class**2]]
+        drawn = [draw_sample(dataset, part, int(i)) for i in generator.permutation(len(part))[: per_class**2]]
         rows += [("", drawn[start : start + per_class]) for start in range(0, len(drawn), per_class)]
     masked = "mask" in part.targets and dataset.mask_classes
     large = masked or "boxes" in part.targets or is_paired(part)
@@ -104,8 +104,8 @@ def _members(dataset: Dataset, part: Split) -> list[tuple[str, NDArray[np.int64]
     return None
 
 
-def _picture(dataset: Dataset, part: Split, index: int, label: int | None = None) -> Picture:
-    """Return a picture; of detection data as large as its cell, with its boxes, those of one class with the name."""
+def draw_sample(dataset: Dataset, part: Split, index: int, label: int | None = None) -> Picture:
+    """Return an image with its targets; with boxes as large as its cell, those of one class with the name."""
     if is_paired(part):
         return np.concatenate([as_picture(one) for one in apart(joined(part, 3).images[index])], axis=1)
     picture = as_picture(part.images[index])
