@@ -19,7 +19,7 @@ LAYERS = [
     {"pixels"},
     {"draw", "display"},
     {"reports"},
-    {"boxes", "instances", "segments", "types"},
+    {"boxes", "instances", "segments", "types", "results"},
     {"data"},
     {"preflight"},
     {"networks"},

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelry.display import MAX_SIDE, Shown, downscaled
 from pixelry.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
-class Boxes:
+class Boxes(Shown):
     """N boxes in one image, the surest first.
 
     Attributes:
@@ -119,6 +120,22 @@ class Boxes:
             for box, score, name in zip(self.xyxy, self.scores, self.names, strict=True)
         ]
         return {"name": self.name, "boxes": found}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row of a table for each box: name, label, score, left, top, right, bottom."""
+        names = ("left", "top", "right", "bottom")
+        return [
+            {"name": self.name, "label": label, "score": float(score), **dict(zip(names, map(float, box), strict=True))}
+            for label, score, box in zip(self.names, self.scores, self.xyxy, strict=True)
+        ]
+
+    def cells(self) -> dict[str, Any]:
+        """Return what a notebook's table has of it, by column."""
+        return {"objects": len(self), "found": ", ".join(f"{n} {name}" for name, n in self.counts.items())}
+
+    def preview(self) -> NDArray[np.uint8]:
+        """Return the image with its boxes, with its longer side at most 512 pixels."""
+        return downscaled(self.draw(scale=None), MAX_SIDE)
 
     def draw(self, *, scale: int | None = 1) -> NDArray[np.uint8]:
         """Return the image with its boxes, (scale H, scale W, 3) uint8.

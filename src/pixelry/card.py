@@ -12,8 +12,11 @@ from typing import Any
 import torch
 
 from pixelry.errors import ModelError
+from pixelry.reports.metrics import find_metric, format_metric
 
 CARD_VERSION = 1
+# Classes that a line names.
+MAX_NAMES = 12
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,26 @@ class Card:
             )
         if not all(isinstance(name, str) for name in self.classes):
             raise ModelError("class names must be strings")
+
+    def facts(self) -> dict[str, str]:
+        """Return what people want to know first, name and text, for a notebook."""
+        more = len(self.classes) - MAX_NAMES
+        names = ", ".join(self.classes[:MAX_NAMES]) + (f", and {more:,} more" if more > 0 else "")
+        done = self.training
+        trained = f"{done['epochs']:g} epochs, {done['steps']:,} steps, {done['seconds']:,.0f} s" if done else ""
+        scores = {find_metric(key, self.task): value for key, value in self.metrics.items()}
+        validation = (
+            f"{info.title} {format_metric(info.key, value)}"
+            for info, value in scores.items()
+            if info and not info.key.endswith(("_low", "_high"))
+        )
+        return {
+            "trained on": str(self.data.get("name", "")),
+            "classes": f"{len(self.classes)}: {names}" if self.classes else "",
+            "input": f"{self.size[1]}x{self.size[0]} pixels, {'grey' if self.channels == 1 else 'color'}",
+            "validation": ", ".join(validation),
+            "training": trained,
+        }
 
 
 def versions() -> dict[str, str]:

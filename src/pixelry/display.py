@@ -52,6 +52,22 @@ def downscaled(image: NDArray[Any], max_side: int = MAX_SIDE) -> NDArray[np.uint
     return np.asarray(PILImage.fromarray(pixels).resize((width, height), PILImage.Resampling.LANCZOS))
 
 
+def side_by_side(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return two images (H, W) or (H, W, C) of one size beside each other, uint8, with a white gap."""
+    gap = np.full((before.shape[0], max(1, before.shape[1] // 50), *before.shape[2:]), 255, dtype=np.uint8)
+    return np.concatenate([to_uint8(before), gap, to_uint8(after)], axis=1)
+
+
+def of_size(image: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an image at a height and width by bicubic interpolation; floats that noise took out of [0, 1] are cut."""
+    pixels = to_uint8(image.clip(0, 1) if image.dtype.kind == "f" else image)
+    if pixels.shape[:2] == size:
+        return pixels
+    flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    resized = PILImage.fromarray(flat).resize(size[::-1], PILImage.Resampling.BICUBIC)
+    return np.asarray(resized).reshape(*size, *pixels.shape[2:])
+
+
 def encoded(image: NDArray[np.uint8]) -> tuple[str, str]:
     """Return an image as its MIME type and base64: PNG, or JPEG where that is smaller, as for photographs.
 
@@ -132,6 +148,10 @@ class Shown:
     def preview(self) -> NDArray[np.uint8]:
         """Return an image to look at, (H, W) or (H, W, 3) uint8, at most about a thousand pixels wide."""
         raise NotImplementedError
+
+    def thumbnail(self, side: int) -> NDArray[np.uint8]:
+        """Return the preview with its longer side at most `side` pixels."""
+        return downscaled(self.preview(), side)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         try:

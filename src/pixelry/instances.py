@@ -70,6 +70,10 @@ class Instances(Boxes):
         found = [{**box, "pixels": int(n)} for box, n in zip(facts["boxes"], self.pixels, strict=True)]
         return {**facts, "boxes": found}
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row of a table for each object, as `Boxes.rows` does, and its pixels."""
+        return [{**row, "pixels": int(n)} for row, n in zip(super().rows(), self.pixels, strict=True)]
+
     def draw(self, *, scale: int | None = 1) -> NDArray[np.uint8]:
         """Return the image with the objects' pixels in their colours, and their boxes, (scale H, scale W, 3) uint8.
 

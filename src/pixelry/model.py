@@ -26,6 +26,7 @@ from pixelry.data.catalog import load_dataset
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.evaluation_split import evaluation_split
 from pixelry.data.loading import eval_batch
+from pixelry.display import card_html
 from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, UsageError
 from pixelry.inputs import Input, gather, note_failure
 from pixelry.pixels import as_float, drop_alpha, to_grey
@@ -358,6 +359,10 @@ class Model:
             f"Model({self.card.task}, {self.card.network}, {len(self.classes)} classes, "
             f"{self.parameters:,} parameters{', val ' + scores if scores else ''})"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {**self.card.facts(), "parameters": f"{self.parameters:,}", "file": str(self.path or "")}
+        return card_html(f"{self.card.network} ({self.card.task})", facts=facts)
 
 
 def _single(given: Any, what: str) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelry.display import MAX_SIDE, Shown, downscaled
 from pixelry.errors import ExistsError, UsageError
 from pixelry.instances import encode
 
@@ -18,7 +19,7 @@ NAMED = 5  # classes in a line of text
 
 
 @dataclass(frozen=True, eq=False)
-class Segments:
+class Segments(Shown):
     """A class for each pixel of one image. NumPy takes it for its `ids`.
 
     Attributes:
@@ -95,6 +96,18 @@ class Segments:
         scale = legible_scale(self.ids.shape) if scale is None else scale
         page = magnified(draw_mask(self.image, self.ids, self.classes), scale)
         return name_regions(page, magnified(self.ids, scale), self.classes)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row of a table for each class that was found: name, label, pixels, share, and its confidence."""
+        return [{"name": self.name, **row} for row in self.to_dict()["classes"]]
+
+    def cells(self) -> dict[str, str]:
+        """Return what a notebook's table has of it, by column."""
+        return {"classes": str(self).removeprefix(f"{self.name}: ")}
+
+    def preview(self) -> NDArray[np.uint8]:
+        """Return the image under the colors of its classes, with its longer side at most 512 pixels."""
+        return downscaled(self.draw(scale=None), MAX_SIDE)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold: name, size, and pixels and share of each class, the largest first.

@@ -6,7 +6,7 @@ Shapes are checked on creation, so that a result that exists is a result that ho
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 from pixelry.boxes import Boxes
+from pixelry.display import MAX_SIDE, Shown, downscaled, number, of_size, side_by_side
 from pixelry.errors import ExistsError, UsageError
+from pixelry.results import Results as Results
 from pixelry.segments import Segments
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class Labels(Shown):
     """What a classifier says of one image.
 
     Attributes:
@@ -83,6 +85,23 @@ class Labels:
 
         return draw_scores(self.image, self.top(3))
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the one row of a table: name, label, score."""
+        return [{"name": self.name, "label": self.label, "score": self.score}]
+
+    def cells(self) -> dict[str, str]:
+        """Return what a notebook's table has of it, by column."""
+        second = ", ".join(f"{name} {score:.1%}" for name, score in self.top(3)[1:])
+        return {"label": self.label, "probability": number(f"{self.score:.1%}"), "next": second}
+
+    def preview(self) -> NDArray[np.uint8]:
+        """Return the image with its best classes as bars beside it."""
+        return self.draw()
+
+    def thumbnail(self, side: int) -> NDArray[np.uint8]:
+        """Return the image alone, with its longer side at most `side` pixels."""
+        return downscaled(self.image, side)
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the result: `.json` the numbers, an image suffix the picture.
 
@@ -98,7 +117,7 @@ class Labels:
         return f"Labels({self})"
 
 
-class _Picture:
+class _Picture(Shown):
     """A result that is a picture: NumPy takes it for its `image`, and `save` writes that."""
 
     image: NDArray[Any]
@@ -148,6 +167,20 @@ class Restored(_Picture):
         """Return what JSON can hold: name, shape, dtype."""
         return {"name": self.name, "shape": list(self.image.shape), "dtype": str(self.image.dtype)}
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the one row of a table: name, height, width, dtype."""
+        height, width = self.image.shape[:2]
+        return [{"name": self.name, "height": height, "width": width, "dtype": str(self.image.dtype)}]
+
+    def cells(self) -> dict[str, str]:
+        """Return what a notebook's table has of it, by column."""
+        height, width = self.image.shape[:2]
+        return {"pixels": f"{width}x{height}", "dtype": str(self.image.dtype)}
+
+    def preview(self) -> NDArray[np.uint8]:
+        """Return the image before and after, side by side, each with its longer side at most 512 pixels."""
+        return downscaled(self.draw(longest=MAX_SIDE), 2 * MAX_SIDE + MAX_SIDE // 4)
+
     def draw(self, *, longest: int | None = None) -> NDArray[np.uint8]:
         """Return the image before and after, side by side, uint8; one that was enlarged is so before by interpolation.
 
@@ -157,7 +190,7 @@ class Restored(_Picture):
         height, width = self.image.shape[:2]
         scale = min(1.0, longest / max(height, width)) if longest else 1.0
         size = max(1, round(scale * height)), max(1, round(scale * width))
-        return _side_by_side(*(_of_size(picture, size) for picture in (self.original, self.image)))
+        return side_by_side(*(of_size(picture, size) for picture in (self.original, self.image)))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the picture, with EXIF and colour profile of the file that it came from; `.json` writes its numbers.
@@ -217,39 +250,32 @@ class Generated(_Picture):
         facts = {"name": self.name, "seed": self.seed, "index": self.index, "label": self.label}
         return {**facts, "shape": list(self.image.shape)}
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the one row of a table: name, seed, index, label, height, width."""
+        height, width = self.image.shape[:2]
+        facts = {name: value for name, value in self.to_dict().items() if name != "shape"}
+        return [{**facts, "height": height, "width": width}]
+
+    def cells(self) -> dict[str, str]:
+        """Return what a notebook's table has of it, by column."""
+        return {"seed": str(self.seed), "index": str(self.index), "label": self.label or ""}
+
+    def preview(self) -> NDArray[np.uint8]:
+        """Return what `draw` does, at most a thousand pixels wide."""
+        return downscaled(self.draw(), MAX_SIDE if self.given is None else 2 * MAX_SIDE)
+
     def draw(self) -> NDArray[np.uint8]:
         """Return the picture; of a completed one also what was known, on grey, before it."""
         if self.given is None or self.known is None:
             return self.image
         mask = self.known if self.image.ndim == 2 else self.known[..., None]
-        return _side_by_side(np.where(mask, self.given, np.uint8(128)), self.image)
+        return side_by_side(np.where(mask, self.given, np.uint8(128)), self.image)
 
     def __str__(self) -> str:
         return self.name
 
     def __repr__(self) -> str:
         return f"Generated({self}, {'x'.join(map(str, self.image.shape))})"
-
-
-def _side_by_side(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8]:
-    from pixelry.pixels import to_uint8
-
-    gap = np.full((before.shape[0], max(1, before.shape[1] // 50), *before.shape[2:]), 255, dtype=np.uint8)
-    return np.concatenate([to_uint8(before), gap, to_uint8(after)], axis=1)
-
-
-def _of_size(image: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return an image at a height and width by bicubic interpolation; floats that noise took out of [0, 1] are cut."""
-    from PIL import Image as PILImage
-
-    from pixelry.pixels import to_uint8
-
-    pixels = to_uint8(image.clip(0, 1) if image.dtype.kind == "f" else image)
-    if pixels.shape[:2] == size:
-        return pixels
-    flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    resized = PILImage.fromarray(flat).resize(size[::-1], PILImage.Resampling.BICUBIC)
-    return np.asarray(resized).reshape(*size, *pixels.shape[2:])
 
 
 def save_result(path: str | Path, picture: Callable[[], NDArray[Any]], facts: dict[str, Any], overwrite: bool) -> None:
@@ -267,22 +293,3 @@ def save_result(path: str | Path, picture: Callable[[], NDArray[Any]], facts: di
 
 
 Result = Labels | Boxes | Segments | Restored | Generated
-
-
-class Results(list[Result]):
-    """One result an image, in the order of the input.
-
-    Attributes:
-        failed: (name, message) of each image that could not be read and was skipped because that was asked for.
-        folder: Where they were written, if they were.
-        total: How many there are in the folder, where these are only the first of them.
-        videos: What came of each video, whose frames' results are in the folder only.
-    """
-
-    folder: Path | None = None
-    total: int | None = None
-    videos: Sequence[Any] = ()
-
-    def __init__(self, results: Iterable[Result] = (), failed: Iterable[tuple[str, str]] = ()) -> None:
-        super().__init__(results)
-        self.failed = list(failed)
