@@ -14,7 +14,7 @@ SOURCE = Path(pixelry.__file__).parent
 # Each part may import from itself and from those before it.
 LAYERS = [
     {"errors", "plugins", "config", "paths", "folders", "declared"},
-    {"argument_hints", "arguments"},
+    {"argument_hints", "arguments", "progress"},
     {"distances", "blending"},
     {"pixels"},
     {"draw", "display"},

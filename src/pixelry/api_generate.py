@@ -148,11 +148,11 @@ def _given(model: Model, **options: Any) -> dict[str, Any]:
 @contextmanager
 def progress_bar(count: int, *, show: bool) -> Iterator[Callable[[float], None]]:
     """Show how many of `count` pictures are made and the time left; yields the function that is told."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from pixelry.progress import live_progress, new_console
+
     columns = (TextColumn("making pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal)) as bar:
+    with live_progress(*columns, console=new_console(), show=show) as bar:
         task = bar.add_task("", total=count)
         yield lambda done: bar.advance(task, done)

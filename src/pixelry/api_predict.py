@@ -133,14 +133,14 @@ def known_options(model: Model, options: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def frame_counter(name: str, *, show: bool) -> Iterator[Callable[[int, float], None]]:
     """Show frames and frames a second; yields the function that is told."""
-    from rich.console import Console
-    from rich.progress import Progress, TextColumn
+    from rich.progress import TextColumn
 
-    console = Console(stderr=True)
+    from pixelry.progress import live_progress, new_console
+
     columns = (
         TextColumn("{task.description}"),
         TextColumn("{task.fields[frames]:,} frames, {task.fields[speed]:.1f}/s"),
     )
-    with Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal)) as bar:
+    with live_progress(*columns, console=new_console(), show=show) as bar:
         task = bar.add_task(name, total=None, frames=0, speed=0.0)
         yield lambda frames, seconds: bar.update(task, frames=frames, speed=frames / max(seconds, 1e-9))

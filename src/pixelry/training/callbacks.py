@@ -16,11 +16,12 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
 
 from pixelry.data.dataset import Split
 from pixelry.errors import DataError, PixelryError
 from pixelry.pixels import write_image
+from pixelry.progress import live_progress
 from pixelry.tasks.base import Task
 from pixelry.training.clock import rate_factor
 from pixelry.training.evaluate import evaluate_network
@@ -295,14 +296,12 @@ class ProgressBar(Callback):
 
     def __init__(self, console: Console, validate: Validate | None) -> None:
         self.console, self.validate = console, validate
-        self.bar = Progress(
+        self.bar = live_progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%  {task.fields[left]} left  {task.fields[facts]}"),
             console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
         self._first_step = 0
         self._shown: dict[str, float] = {}
