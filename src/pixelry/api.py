@@ -358,14 +358,11 @@ def _frozen_part(freeze: float | str) -> float:
 
 
 def make_console(progress: bool) -> Console | None:
-    """Return the console on stderr that shows progress; None without, and in all processes but the first."""
-    from rich.console import Console
-
+    """Return where progress is shown: stderr, or a notebook's cell; None without it, and in all but one process."""
     from pixelry.folders import is_first_process
+    from pixelry.progress import new_console
 
-    # What is printed holds names of files, whose brackets and colons are no markup.
-    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    return console if progress and is_first_process() else None
+    return new_console() if progress and is_first_process() else None
 
 
 def _source(data: Any) -> str | None:

@@ -152,6 +152,9 @@ class Comparison:
         lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         return "\n".join(line.rstrip() for line in lines)
 
+    def __repr__(self) -> str:
+        return f"Comparison({self.task} on {self.data})\n{self}"
+
 
 def measure(task: str, names: Sequence[str], dataset: Dataset, features: Any, channels: int | None) -> str:
     """Return the metric by which networks are compared: their own where all have the same, else their task's.

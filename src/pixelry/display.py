@@ -25,8 +25,9 @@ from pixelry.pixels import to_uint8, write_image
 
 # Pixels of the longer side: of an image in a notebook, of a page of several, of one that is enlarged to be visible.
 MAX_SIDE, MAX_PAGE, MIN_SIDE = 512, 1024, 128
-# Below these bytes a PNG is taken whatever a JPEG would need.
-SMALL_PNG, JPEG_QUALITY = 8_000, 88
+# Bytes up to which a PNG is taken whatever a JPEG would need, and from which a JPEG is made of lower quality.
+SMALL_PNG, MAX_JPEG = 8_000, 200_000
+JPEG_QUALITY, LOW_QUALITY = 88, 70
 
 
 def downscaled(image: NDArray[Any], max_side: int = MAX_SIDE) -> NDArray[np.uint8]:
@@ -52,6 +53,12 @@ def downscaled(image: NDArray[Any], max_side: int = MAX_SIDE) -> NDArray[np.uint
     return np.asarray(PILImage.fromarray(pixels).resize((width, height), PILImage.Resampling.LANCZOS))
 
 
+def fitted(image: NDArray[Any], side: int) -> NDArray[np.uint8]:
+    """Return an image with its longer side at most `side` pixels; a small one is enlarged by a whole factor."""
+    pixels = downscaled(image, side)
+    return magnified(pixels, max(1, side // max(pixels.shape[:2])))
+
+
 def side_by_side(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8]:
     """Return two images (H, W) or (H, W, C) of one size beside each other, uint8, with a white gap."""
     gap = np.full((before.shape[0], max(1, before.shape[1] // 50), *before.shape[2:]), 255, dtype=np.uint8)
@@ -74,13 +81,21 @@ def encoded(image: NDArray[np.uint8]) -> tuple[str, str]:
     Args:
         image: (H, W) or (H, W, 3) uint8.
     """
-    buffers = {"image/png": io.BytesIO(), "image/jpeg": io.BytesIO()}
     page = PILImage.fromarray(image)
-    page.save(buffers["image/png"], format="PNG", optimize=True)
-    page.save(buffers["image/jpeg"], format="JPEG", quality=JPEG_QUALITY, subsampling=0)
-    png, jpeg = (buffer.tell() for buffer in buffers.values())
-    kind = "image/png" if png <= max(SMALL_PNG, jpeg) else "image/jpeg"
-    return kind, base64.b64encode(buffers[kind].getvalue()).decode("ascii")
+    png = _file(page, format="PNG", optimize=True)
+    if len(png) <= SMALL_PNG:
+        return "image/png", base64.b64encode(png).decode("ascii")
+    jpeg = _file(page, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    if len(jpeg) > MAX_JPEG:  # noise, whose color may be coarser
+        jpeg = _file(page, format="JPEG", quality=LOW_QUALITY)
+    kind, content = ("image/png", png) if len(png) <= len(jpeg) else ("image/jpeg", jpeg)
+    return kind, base64.b64encode(content).decode("ascii")
+
+
+def _file(page: PILImage.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    page.save(buffer, **options)
+    return buffer.getvalue()
 
 
 def image_bundle(image: NDArray[np.uint8], text: str) -> dict[str, str]:
@@ -150,8 +165,8 @@ class Shown:
         raise NotImplementedError
 
     def thumbnail(self, side: int) -> NDArray[np.uint8]:
-        """Return the preview with its longer side at most `side` pixels."""
-        return downscaled(self.preview(), side)
+        """Return the preview with its longer side at most `side` pixels, and at least half as many."""
+        return fitted(self.preview(), side)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         try:

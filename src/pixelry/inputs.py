@@ -154,7 +154,9 @@ def _channels_last(tensor: Tensor) -> NDArray[Any]:
 
 def _arrays(array: NDArray[Any], number: int, *, single: bool) -> Iterator[Input]:
     if array.ndim not in (2, 3, 4):
-        raise ImageError(f"images are (H, W), (H, W, C), (N, H, W) or (N, H, W, C); got {array.shape}")
+        raise ImageError(f"images are (H, W), (H, W, C), (N, H, W), (N, H, W, C) or (N, C, H, W); got {array.shape}")
+    if array.ndim == 4 and array.shape[-1] > 4 and array.shape[1] in (1, 3, 4):
+        array = np.moveaxis(array, 1, -1)  # (N, C, H, W), as in torch and in the images of a data set
     if single:
         yield Input(f"#{number}", array)
     else:

@@ -95,3 +95,6 @@ class Report:
         head = f"{self.network} on {self.images}"
         lines = [head, *(f"  {name:22s} {format_metric(name, value)}" for name, value in self.metrics.items())]
         return "\n".join([*lines, *([f"  {self.findings.protocol}"] if self.findings.protocol else [])])
+
+    def __repr__(self) -> str:
+        return f"Report of {self}"

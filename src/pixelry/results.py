@@ -94,10 +94,11 @@ class Results(list["Result"]):
         from pixelry.draw import draw_samples
         from pixelry.types import Generated, Labels
 
+        title = f"{self.total or len(self):,} {'result' if len(self) == 1 else 'results'}"
         if self and all(isinstance(result, Generated) and result.given is None for result in self):
             shown = self[:MAX_SAMPLES]
             sheet = draw_samples([result.preview() for result in shown])
-            return card_html(self._title(), picture=sheet, notes=self._notes(len(shown)))
+            return card_html(title, picture=sheet, notes=self._notes(len(shown)))
         shown = self[:MAX_ROWS]
         columns = list(dict.fromkeys(name for result in shown for name in result.cells()))
         rows = [
@@ -108,7 +109,7 @@ class Results(list["Result"]):
         labels = Counter(result.label for result in self if isinstance(result, Labels))
         subtitle = ", ".join(f"{name} ({count:,})" for name, count in labels.most_common(MAX_LINES))
         return card_html(
-            self._title(), subtitle=subtitle, columns=("", "name", *columns), rows=rows, notes=self._notes(len(shown))
+            title, subtitle=subtitle, columns=("", "name", *columns), rows=rows, notes=self._notes(len(shown))
         )
 
 

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 from pixelry.boxes import Boxes
-from pixelry.display import MAX_SIDE, Shown, downscaled, number, of_size, side_by_side
+from pixelry.display import MAX_SIDE, Shown, downscaled, fitted, number, of_size, side_by_side
 from pixelry.errors import ExistsError, UsageError
 from pixelry.results import Results as Results
 from pixelry.segments import Segments
+
+# A probability that a table still shows.
+LEAST_SHOWN = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ class Labels(Shown):
 
     def cells(self) -> dict[str, str]:
         """Return what a notebook's table has of it, by column."""
-        second = ", ".join(f"{name} {score:.1%}" for name, score in self.top(3)[1:])
+        second = ", ".join(f"{name} {score:.1%}" for name, score in self.top(3)[1:] if score >= LEAST_SHOWN)
         return {"label": self.label, "probability": number(f"{self.score:.1%}"), "next": second}
 
     def preview(self) -> NDArray[np.uint8]:
@@ -99,8 +102,8 @@ class Labels(Shown):
         return self.draw()
 
     def thumbnail(self, side: int) -> NDArray[np.uint8]:
-        """Return the image alone, with its longer side at most `side` pixels."""
-        return downscaled(self.image, side)
+        """Return the image alone, with its longer side at most `side` pixels, and at least half as many."""
+        return fitted(self.image, side)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the result: `.json` the numbers, an image suffix the picture.

@@ -22,6 +22,8 @@ from pixelry.reports.findings import Block, Gallery, Link, Table
 from pixelry.reports.svg import to_svg
 from pixelry.reports.threshold import threshold_data
 
+# Of all that belongs to a report.
+ROOT = ".pixelry-report"
 # Images below this side are enlarged in a gallery, by a whole factor.
 LEGIBLE_SIDE = 128
 # Of radio buttons, which belong together by name: the same number never occurs twice in a process.
@@ -56,20 +58,22 @@ class Section:
 
 def render_page(title: str, sections: list[Section], *, lead: str = "") -> str:
     """Return sections as a page: contents list, dark mode, everything within the file."""
-    return _render("page.html", title, sections, lead)
+    return _render("page.html", title, sections, lead, _asset("report.css"))
 
 
 def render_fragment(title: str, sections: list[Section], *, lead: str = "") -> str:
     """Return sections as a part of another page, such as a notebook's output; it takes the notebook's theme."""
-    return _render("fragment.html", title, sections, lead)
+    # A notebook's rules for its own tables are as specific as two classes: with the class twice ours are no less.
+    css = Markup(_asset("report.css").replace(ROOT, ROOT + ROOT))
+    return _render("fragment.html", title, sections, lead, css)
 
 
-def _render(template: str, title: str, sections: list[Section], lead: str) -> str:
+def _render(template: str, title: str, sections: list[Section], lead: str, css: Markup) -> str:
     shown = [section for section in sections if not section.is_empty]
     return (
         _environment()
         .get_template(template)
-        .render(title=title, lead=lead, sections=shown, css=_asset("report.css"), script=_asset("report.js"))
+        .render(title=title, lead=lead, sections=shown, css=css, script=_asset("report.js"))
     )
 
 
