@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from pixelry.types import Result
 
 # Lines in a terminal, rows in a notebook, generated images on a sheet.
-MAX_LINES, MAX_ROWS, MAX_SAMPLES = 8, 16, 100
-# Pixels of the longer side of the images in a table: labels need less than what is drawn over an image.
-SMALL, LARGE = 72, 176
+MAX_LINES, MAX_SAMPLES = 8, 100
+# Rows of a notebook's table, and pixels of the longer side of their images: labels need less than what is drawn over
+# an image.
+ROWS, SIDE = 16, 72
+LARGE_ROWS, LARGE_SIDE = 8, 176
 MAX_FAILED = 5
 
 
@@ -99,11 +101,11 @@ class Results(list["Result"]):
             shown = self[:MAX_SAMPLES]
             sheet = draw_samples([result.preview() for result in shown])
             return card_html(title, picture=sheet, notes=self._notes(len(shown)))
-        shown = self[:MAX_ROWS]
+        count, side = (ROWS, SIDE) if all(isinstance(result, Labels) for result in self) else (LARGE_ROWS, LARGE_SIDE)
+        shown = self[:count]
         columns = list(dict.fromkeys(name for result in shown for name in result.cells()))
         rows = [
-            [_thumbnail(result, SMALL if isinstance(result, Labels) else LARGE), result.name]
-            + [result.cells().get(name, "") for name in columns]
+            [_thumbnail(result, side), result.name, *(result.cells().get(name, "") for name in columns)]
             for result in shown
         ]
         labels = Counter(result.label for result in self if isinstance(result, Labels))

@@ -23,9 +23,11 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from pixelry.arguments import verb
+from pixelry.data.tensors import image_to_tensor as image_to_tensor
+from pixelry.data.tensors import to_channels as to_channels
 from pixelry.display import Sheet
 from pixelry.errors import DataError, ImageError, UsageError, unknown
-from pixelry.pixels import read_image, to_uint8
+from pixelry.pixels import read_image
 
 Sample = dict[str, Any]
 
@@ -110,40 +112,6 @@ def file_digest(source: Path | bytes) -> bytes:
             file.seek(max(0, size - FINGERPRINT_BYTES))
             parts = [str(size).encode(), head, file.read(FINGERPRINT_BYTES)]
     return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
-
-
-def image_to_tensor(image: np.ndarray, *, channels: int | None = None) -> Tensor:
-    """Return an image as uint8 (C, H, W): the one way from NumPy into a data set.
-
-    Args:
-        image: (H, W) or (H, W, C) with 1 to 4 channels, any dtype with scikit-image's ranges.
-        channels: 1 converts to grey (ITU-R 601 luma, as Pillow does), 3 to colour, None keeps grey or colour.
-            Alpha is blended over white.
-
-    Raises:
-        ImageError: The shape is not an image's, or float values lie outside [-1, 1].
-    """
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.ndim != 3 or image.shape[-1] not in (1, 2, 3, 4) or 0 in image.shape:
-        raise ImageError(f"an image has shape (H, W) or (H, W, 1 to 4), none of them 0; got {image.shape}")
-    if image.dtype == np.bool_:
-        image = image.astype(np.uint8) * 255
-    pixels = torch.from_numpy(np.require(to_uint8(image), requirements=["C", "W"])).permute(2, 0, 1)
-    if pixels.shape[0] in (2, 4):
-        alpha = pixels[-1:].float() / 255
-        pixels = (pixels[:-1].float() * alpha + 255 * (1 - alpha)).round().to(torch.uint8)
-    return to_channels(pixels, channels)
-
-
-def to_channels(pixels: Tensor, channels: int | None) -> Tensor:
-    """Convert uint8 (..., C, H, W) with C of 1 or 3 to 1 or 3 channels; None returns it unchanged."""
-    if channels is None or pixels.shape[-3] == channels:
-        return pixels
-    if channels == 3:
-        return pixels.expand(*pixels.shape[:-3], 3, *pixels.shape[-2:])
-    weights = torch.tensor([0.299, 0.587, 0.114], device=pixels.device).view(3, 1, 1)
-    return (pixels.float() * weights).sum(-3, keepdim=True).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)
