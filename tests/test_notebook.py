@@ -264,6 +264,58 @@ def test_arrays_of_many_images_in_any_order_of_axes(model: px.Model, shape: tupl
     assert [result.name for result in several] == ["#0", "#1", "#2", "#3"]
 
 
+def test_images_come_in_many_forms(model: px.Model, digits: Dataset, animals: Path) -> None:
+    split = digits["test"].subset(range(5))
+    expected = [result.label for result in model.predict(split.images)]
+    assert [result.label for result in model.predict(split)] == expected
+    assert [result.label for result in model.predict(split.images[i] for i in range(5))] == expected
+    assert [result.label for result in px.predict(model, (image for image in split.images.numpy()))] == expected
+    with (animals / "cat" / "0.png").open("rb") as file:
+        one = model.predict(file)
+    assert isinstance(one, px.Labels)
+    np.testing.assert_array_equal(one.scores, model.predict(animals / "cat" / "0.png").scores)
+    files = px.load_dataset(animals)["train"]
+    assert [result.name for result in model.predict(files)] == [files.name(i) for i in range(34)]
+    with pytest.raises(UsageError, match=r"got Dataset; give one of its splits, such as data\['test'\]"):
+        model.predict(digits)
+
+
+def test_lists_of_images_are_data(animals: Path) -> None:
+    generator = np.random.default_rng(0)
+    arrays = [generator.integers(0, 256, (9, 7 + i % 2, 3), dtype=np.uint8) for i in range(6)]
+    labels = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    data = px.load_dataset((arrays, labels))
+    assert data.classes == ("0", "1")
+    for i, array in enumerate(arrays):
+        np.testing.assert_array_equal(data["train"].images[i].permute(1, 2, 0), array)
+    same = px.load_dataset([np.stack(arrays[::2]), np.array(labels[::2]).astype(bool)])
+    assert isinstance(same["train"].images, torch.Tensor)
+    assert same["train"].labels.tolist() == [0, 0, 0]
+    pictures = [PILImage.fromarray(arrays[0]), torch.zeros(1, 4, 5), PILImage.fromarray(arrays[1]).convert("P")]
+    mixed = px.load_dataset((pictures, ["a", "b", "a"]))
+    assert [tuple(image.shape) for image in mixed["train"].images] == [(3, 9, 7), (3, 4, 5), (3, 9, 8)]
+    files = sorted(animals.rglob("*.png"))
+    named = px.load_dataset((files, [file.parent.name for file in files]))
+    assert isinstance(named["train"].images, FileImages)
+    assert named.classes == ("cat", "dog")
+    assert len(named["train"].digest()) == 32
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (["a.png"], [0], "there is no file a.png"),
+        ([np.zeros((4, 4)), 5], [0, 1], "image 1: expected a path, a PIL image, an array or a tensor; got int"),
+        (np.zeros((2, 4, 4)), np.eye(2, dtype=int), r"one-hot rows give labels.argmax\(1\)"),
+        (np.zeros((2, 4, 4)), [0.5, 1.0], "labels are integers or strings"),
+        (np.zeros((2, 4, 4), dtype=np.int64), [0, 1], r"use images.astype\('uint8'\)"),
+    ],
+)
+def test_what_is_no_data_is_refused_in_words(images: Any, labels: Any, message: str) -> None:
+    with pytest.raises(px.DataError, match=message):
+        px.load_dataset((images, labels))
+
+
 class Handle:
     """Stands for what IPython's `display` returns."""
 

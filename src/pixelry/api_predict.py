@@ -31,7 +31,7 @@ def predict_all(
 ) -> Result | Results:
     """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of detectors."""
     from pixelry.folders import make_folder
-    from pixelry.inputs import gather, has_images, single_pages
+    from pixelry.inputs import gather, has_images, is_several, single_pages
     from pixelry.model import load_model
     from pixelry.predictions import save_predictions
     from pixelry.tasks._restoration import Restoration
@@ -41,7 +41,7 @@ def predict_all(
 
     loaded = load_model(model)
     given = {**settings, **known_options(loaded, boxes)}
-    several = isinstance(inputs, list | tuple)
+    several = is_several(inputs)
     items = list(inputs) if several else [inputs]
     videos = [video for item in items for video in ([item] if is_video(item) else video_files(item))]
     images = [item for item in items if not is_video(item) and (not video_files(item) or has_images(item))]

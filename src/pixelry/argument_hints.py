@@ -45,7 +45,9 @@ def misfit(called: str, signature: inspect.Signature, args: Sequence[Any], kwarg
             )
     if len(args) > len(by_position):
         by_name = next((p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY), None)
-        others = f"give the others by name, such as {by_name}={brief(args[len(by_position)])}" if by_name else "no more"
+        extra = args[len(by_position)]
+        example = f", such as {by_name}={brief(extra)}" if isinstance(extra, str | numbers.Number) else ""
+        others = f"give the others by name{example}" if by_name else "no more"
         return f"{called}() takes {' and '.join(shown)} by position; {others}"
     missing = [name for name in by_position[len(args) :] if parameters[name].default is inspect.Parameter.empty]
     missing += [p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.default is p.empty]

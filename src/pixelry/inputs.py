@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from torch import Tensor
 
+from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.errors import ImageError, UsageError
 from pixelry.pixels import image_files, read_image
 from pixelry.pixels.io import count_pages
@@ -54,12 +55,17 @@ def gather(inputs: Any) -> tuple[Iterable[Input], bool]:
     Raises:
         UsageError: Nothing was given, a pattern or folder holds no image, or the kind is not known.
     """
-    if isinstance(inputs, list | tuple):
-        if not inputs:
+    if is_several(inputs):
+        if isinstance(inputs, list | tuple) and not inputs:
             raise UsageError("no images were given")
         return _many(inputs), False
     several = list(_one(inputs, 0))
     return several, _is_single(inputs)
+
+
+def is_several(inputs: Any) -> bool:
+    """Return whether inputs are a list, a tuple or what yields one after the other; an open file is one image."""
+    return isinstance(inputs, list | tuple) or (isinstance(inputs, Iterator) and not hasattr(inputs, "read"))
 
 
 def single_pages(inputs: Iterable[Input], failed: list[tuple[str, str]] | None) -> Iterator[Input]:
@@ -104,7 +110,7 @@ def _is_single(item: Any) -> bool:
         return Path(item).is_file() or not (Path(item).is_dir() or glob.has_magic(str(item)))
     if isinstance(item, np.ndarray):
         return item.ndim == 2 or (item.ndim == 3 and item.shape[-1] <= 4)
-    return not isinstance(item, Tensor) or item.ndim <= 3
+    return not isinstance(item, Split) and (not isinstance(item, Tensor) or item.ndim <= 3)
 
 
 def _one(item: Any, number: int) -> Iterator[Input]:
@@ -120,10 +126,24 @@ def _one(item: Any, number: int) -> Iterator[Input]:
         yield from _arrays(_channels_last(item), number, single=item.ndim <= 3)
     elif isinstance(item, np.ndarray):
         yield from _arrays(item, number, single=_is_single(item))
+    elif isinstance(item, Split):
+        yield from (_of_split(item, index) for index in range(len(item)))
+    elif hasattr(item, "read"):  # an open file
+        yield Input(f"#{number}", item.read())
     else:
+        hint = "; give one of its splits, such as data['test']" if isinstance(item, Dataset) else ""
         raise UsageError(
-            f"predict takes paths, folders, patterns, bytes, PIL images, arrays and tensors; got {type(item).__name__}"
+            "predict takes paths, folders, patterns, bytes, PIL images, arrays, tensors and splits of data sets; got "
+            f"{type(item).__name__}{hint}"
         )
+
+
+def _of_split(split: Split, index: int) -> Input:
+    """Return an image of a data set; of a file where it lies, so that it is read when its turn comes."""
+    source = split.images.sources[index] if isinstance(split.images, FileImages) else None
+    if source is not None:
+        return Input(split.name(index), source)
+    return Input(split.name(index), split.images[index].movedim(0, -1).numpy())
 
 
 def _files(item: str | Path) -> Iterator[Input]:

@@ -87,7 +87,8 @@ class Model:
         Args:
             inputs: One image: a path, bytes, a PIL image, an array (H, W) or (H, W, C) with scikit-image's ranges, a
                 tensor (H, W) or (C, H, W), uint8 or float in [0, 1]. Or many: a folder, a glob pattern, an array
-                (N, H, W), (N, H, W, C) or (N, C, H, W), a tensor (N, C, H, W), a list of any of these.
+                (N, H, W), (N, H, W, C) or (N, C, H, W), a tensor (N, C, H, W), a split of a data
+                set, a list of any of these.
             batch: Images at once; by default as many as two million pixels.
             skip_errors: Go on when an image cannot be read; `failed` of the results names it.
             settings: Options of the task, where they are not the model's own, such as confidence=0.5.

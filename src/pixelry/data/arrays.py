@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pixelry.data.dataset import Dataset, Images, Split, image_to_tensor
+from pixelry.data.lists import listed_images
 from pixelry.errors import DataError, ImageError
 from pixelry.pixels import to_uint8
 
@@ -28,8 +29,8 @@ def dataset_from_arrays(
 
     Args:
         splits: {"train": (images, labels), ...}. Images of NumPy are (N, H, W), (N, H, W, C) or (N, C, H, W),
-            those of torch (N, H, W) or (N, C, H, W); uint8, or another dtype with scikit-image's ranges. Labels
-            are integers or strings (N,), or None.
+            those of torch (N, H, W) or (N, C, H, W); uint8, or another dtype with scikit-image's ranges; or a list of
+            paths, PIL images, arrays or tensors. Labels are integers or strings (N,), or None.
         classes: Names by label; by default the labels themselves.
         name: What the data set is called.
         format: Who read it.
@@ -101,7 +102,7 @@ def _torch_labels(data: Any, called: str) -> Tensor:
 
 def _names(labels: Sequence[Any]) -> tuple[str, ...]:
     """Return class names: the strings that occur, sorted, or 0 to the largest number."""
-    arrays = [np.asarray(part).ravel() for part in labels if part is not None]
+    arrays = [_whole(np.asarray(part)).ravel() for part in labels if part is not None]
     if not arrays:
         return ()
     if any(array.dtype.kind in "US" for array in arrays):
@@ -110,10 +111,19 @@ def _names(labels: Sequence[Any]) -> tuple[str, ...]:
     return tuple(str(label) for label in range(top + 1))
 
 
+def _whole(labels: np.ndarray) -> np.ndarray:
+    """Return labels that are whole numbers as integers, whatever their dtype; others as they are."""
+    if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and (labels == labels.round()).all()):
+        return labels.astype(np.int64)
+    return labels
+
+
 def _labels(labels: Any, names: tuple[str, ...], what: str) -> Tensor:
-    array = np.asarray(labels)
+    array = _whole(np.asarray(labels))
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    if array.ndim == 2 and array.dtype.kind in "iu":
+        raise DataError(f"{what}: labels have shape {array.shape}; of one-hot rows give labels.argmax(1)")
     if array.ndim != 1 or array.dtype.kind not in "iuUS":
         raise DataError(f"{what}: labels are integers or strings of shape (N,); got {array.dtype} {array.shape}")
     if array.dtype.kind in "US":
@@ -126,7 +136,9 @@ def _labels(labels: Any, names: tuple[str, ...], what: str) -> Tensor:
 
 
 def _pixels(images: Any, what: str) -> Images:
-    """Return images as uint8 (N, C, H, W)."""
+    """Return images as uint8 (N, C, H, W), or one by one where they are files or have several sizes."""
+    if isinstance(images, list | tuple) and images and not isinstance(images[0], list | tuple):
+        return listed_images(images, what)
     array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
     if array.ndim == 3:
         array = array[:, None]
@@ -137,7 +149,8 @@ def _pixels(images: Any, what: str) -> Images:
             f"{what}: images are (N, H, W), (N, H, W, C) or (N, C, H, W), C of 1, 3 or 4; got {array.shape}"
         )
     if array.dtype.kind not in "uif" or (array.dtype.itemsize > 4 and array.dtype.kind != "f"):
-        raise DataError(f"{what}: images of {array.dtype}; expected uint8, uint16 or floats in [0, 1]")
+        remedy = "; if their values are bytes, use images.astype('uint8')" if array.dtype.kind in "ui" else ""
+        raise DataError(f"{what}: images of {array.dtype}; expected uint8, uint16 or floats in [0, 1]{remedy}")
     try:
         pixels = array if array.dtype == np.uint8 else _as_bytes(array)
     except ImageError as error:

@@ -62,6 +62,9 @@ def _load(source: Any, format: str | None) -> Dataset:
         raise UsageError(f"format '{format}' goes with a path; the data given is a {type(source).__name__} in memory")
     if isinstance(source, Mapping):
         return dataset_from_arrays(source)
+    # A list of two may also be two samples (image, label).
+    if isinstance(source, list) and len(source) == 2 and isinstance(source[0], np.ndarray | torch.Tensor):
+        source = tuple(source)
     if isinstance(source, tuple) and len(source) == 2:
         return dataset_from_arrays({"train": source})
     if (
