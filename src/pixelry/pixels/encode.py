@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image as PILImage
+from PIL.PngImagePlugin import PngInfo
 
 from pixelry.errors import ImageError, UsageError
 from pixelry.pixels.dtype import Image, as_ubyte, check_image
+from pixelry.pixels.exif import exif_for
+from pixelry.pixels.heif import require_heif
 from pixelry.pixels.metadata import Metadata
-from pixelry.pixels.png16 import write_png16
+from pixelry.pixels.png16 import PNG_XMP, write_png16
+from pixelry.pixels.tiff_writing import encode_tiff
 
 FORMATS = {
     ".png": "PNG",
@@ -24,14 +29,19 @@ FORMATS = {
     ".bmp": "BMP",
     ".gif": "GIF",
     ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
 }
-WITH_ALPHA = ("PNG", "TIFF", "WEBP")
-SOFTWARE = 305
-WITH_METADATA = ("PNG", "JPEG", "WEBP")
+WITH_ALPHA = ("PNG", "TIFF", "WEBP", "AVIF", "HEIF")
+WITH_QUALITY = ("JPEG", "WEBP", "AVIF", "HEIF")
+# What each format holds beside the pixels.
+EXIF, PROFILE, DPI, XMP = "EXIF", "the ICC profile", "the resolution", "XMP"
+BESIDE = dict.fromkeys(("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "HEIF"), (EXIF, PROFILE, DPI, XMP)) | {"BMP": (DPI,)}
+# Formats without a place for the resolution but that in EXIF.
+DPI_IN_EXIF = ("WEBP", "AVIF", "HEIF")
 # Pixels a side; of JPEG what its library takes.
-LARGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
-# Bytes from which a TIFF needs wider offsets than its classic form has; tags take some of 4 GiB.
-CLASSIC_TIFF = 2**32 - 2**25
+LARGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 65_535}
 
 
 def format_of(path: Path) -> str:
@@ -85,20 +95,48 @@ def encode_image(image: Image, *, format: str, quality: int = 95, metadata: Meta
             f"{format} holds at most {LARGEST[format]:,} pixels a side, and the image has {pixels.shape[0]:,} x "
             f"{pixels.shape[1]:,}; write PNG or TIFF"
         )
-    buffer = io.BytesIO()
-    told = metadata or Metadata()
+    given = metadata or Metadata()
+    height, width = pixels.shape[:2]
+    dpi = given.dpi if given.exif or format in DPI_IN_EXIF else None
+    beside = replace(given, exif=exif_for(given.exif, width=width, height=height, dpi=dpi))
     if format == "TIFF":
-        _save_tiff(buffer, pixels, told)
-    elif pixels.dtype == np.uint16:
-        return write_png16(pixels, exif=told.exif, profile=told.profile)
-    else:
-        options: dict[str, Any] = {"quality": quality} if format in ("JPEG", "WEBP") else {}
-        if format in WITH_METADATA:
-            options |= {name: value for name, value in (("exif", told.exif), ("icc_profile", told.profile)) if value}
-        try:
-            PILImage.fromarray(pixels).save(buffer, format=format, **options)
-        except (OSError, ValueError) as error:  # such as EXIF that is longer than the format takes
-            raise ImageError(f"{format} does not take it: {error}") from None
+        return encode_tiff([pixels], beside)
+    if pixels.dtype == np.uint16:
+        return write_png16(pixels, exif=beside.exif, profile=beside.profile, dpi=beside.dpi, xmp=beside.xmp)
+    return _encode_pillow(pixels, format, quality, beside)
+
+
+def not_held(format: str, metadata: Metadata) -> tuple[str, ...]:
+    """Return what of a file's metadata a format cannot hold, in words.
+
+    Examples:
+        >>> not_held("BMP", Metadata(exif=b"any", dpi=(300, 300)))
+        ('EXIF',)
+    """
+    given = {EXIF: metadata.exif, PROFILE: metadata.profile, DPI: metadata.dpi, XMP: metadata.xmp}
+    return tuple(name for name, value in given.items() if value and name not in BESIDE.get(format, ()))
+
+
+def _encode_pillow(pixels: Image, format: str, quality: int, beside: Metadata) -> bytes:
+    if format == "HEIF":
+        require_heif("the format")
+    holds_beside = BESIDE.get(format, ())
+    options: dict[str, Any] = {"quality": quality} if format in WITH_QUALITY else {}
+    if EXIF in holds_beside:
+        named = (("exif", beside.exif), ("icc_profile", beside.profile))
+        options |= {name: value for name, value in named if value}
+    if beside.dpi and DPI in holds_beside and format not in DPI_IN_EXIF:
+        options["dpi"] = beside.dpi
+    if beside.xmp and format == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt(PNG_XMP, beside.xmp.decode(errors="replace"))
+    elif beside.xmp and XMP in holds_beside:
+        options["xmp"] = beside.xmp
+    buffer = io.BytesIO()
+    try:
+        PILImage.fromarray(pixels).save(buffer, format=format, **options)
+    except (OSError, ValueError) as error:  # such as EXIF that is longer than the format takes
+        raise ImageError(f"{format} does not take it: {error}") from None
     return buffer.getvalue()
 
 
@@ -110,7 +148,7 @@ def _storable(image: Image, form: str) -> Image:
     if image.ndim == 3 and image.shape[2] in (2, 4) and form not in WITH_ALPHA:
         raise ImageError(
             f"{form} has no transparency, and the image has an alpha channel; blend it first (blend_alpha, "
-            "or 'pixels convert --color rgb'), or write PNG, TIFF or WebP"
+            "or 'pixels convert --color rgb'), or write PNG, TIFF, WebP or AVIF"
         )
     if form == "TIFF" and image.dtype != np.bool_:
         return image
@@ -119,22 +157,3 @@ def _storable(image: Image, form: str) -> Image:
     if image.dtype.kind in "if" and image.min() < 0:
         raise ImageError(f"{form} holds no negative values, and the smallest is {image.min():g}; TIFF holds them")
     return as_ubyte(image)
-
-
-def _save_tiff(buffer: IO[bytes], pixels: Image, told: Metadata) -> None:
-    import tifffile
-
-    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    options: dict[str, Any] = {"extrasamples": ["unassalpha"]} if channels in (2, 4) else {}
-    photometric = "rgb" if channels >= 3 else "minisblack"
-    if channels > 1:
-        options["planarconfig"] = "contig"
-    texts = {tag: text for tag, text in told.texts if text.isascii()}
-    options["software"] = texts.pop(SOFTWARE, False)  # False: not that of tifffile either
-    tags = [(tag, "s", 0, text, True) for tag, text in texts.items()]
-    if told.profile:
-        options["iccprofile"] = told.profile
-    if tags:
-        options["extratags"] = tags
-    options["bigtiff"] = pixels.nbytes > CLASSIC_TIFF
-    tifffile.imwrite(buffer, pixels, photometric=photometric, compression="zlib", metadata=None, **options)

@@ -10,7 +10,9 @@ from pathlib import Path
 from PIL import Image as PILImage
 
 from pixelry.errors import ImageError
-from pixelry.pixels.decode import FORMATS, ORIENTATION, headers_only, mode_name, what_it_is
+from pixelry.pixels.decode import READ, headers_only, kind_of, mode_name, open_formats, what_it_is
+from pixelry.pixels.heif import require_heif
+from pixelry.pixels.orientation import ORIENTATION
 from pixelry.pixels.png16 import SIGNATURE, chunk
 
 GREY_MODES = {"1", "L", "LA", "I", "F"}
@@ -60,7 +62,7 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> Header:
     """
     called = name or ("the image in memory" if isinstance(source, bytes) else str(source))
     try:
-        with headers_only(), PILImage.open(_file(source), formats=FORMATS) as picture:
+        with headers_only(), PILImage.open(_file(source), formats=open_formats()) as picture:
             width, height = picture.size
             grey = picture.mode in GREY_MODES or picture.mode.startswith("I;16")
             form, mode = str(picture.format), mode_name(picture.mode)
@@ -72,8 +74,10 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> Header:
         raise ImageError(f"there is no file {source!s}") from None
     except Exception:
         head = source[:HEAD] if isinstance(source, bytes) else _head(source)
+        if kind_of(head) == "HEIF":
+            require_heif(called)
         what = what_it_is(head) if head else "is empty (0 bytes)"
-        raise ImageError(f"{called} {what}; expected PNG, JPEG, TIFF, BMP, GIF or WebP") from None
+        raise ImageError(f"{called} {what}; expected {READ}") from None
     if turned:
         height, width = width, height
     return Header("JPEG" if form == "MPO" else form, mode, height, width, 1 if grey else 3)
@@ -86,7 +90,7 @@ def read_orientation(source: Path | bytes) -> int:
         source: A file, or the encoded bytes.
     """
     try:
-        with headers_only(), PILImage.open(_file(source), formats=FORMATS) as picture:
+        with headers_only(), PILImage.open(_file(source), formats=open_formats()) as picture:
             return _orientation(picture, source)
     except Exception:
         return 1

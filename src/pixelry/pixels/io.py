@@ -57,14 +57,15 @@ class ImageInfo:
     mean: float
 
 
-def read_image(source: Source, *, mode: Mode | None = None, max_pixels: int | None = None) -> Image:
-    """Read an image: PNG, JPEG, TIFF, BMP, GIF, WebP; of several frames or pages the first.
+def read_image(source: Source, *, mode: Mode | None = None, page: int = 1, max_pixels: int | None = None) -> Image:
+    """Read an image: PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, and HEIC with the extra `heif`.
 
     Palettes are expanded, CMYK becomes RGB, 1-bit images 0 and 255, and EXIF orientation is applied.
 
     Args:
         source: A path, the encoded bytes, or a file object opened for reading bytes.
         mode: "grey" or "rgb" converts, alpha blended over white; None keeps what the file has.
+        page: Of several pages or frames the one to read, counted from 1.
         max_pixels: Larger images are refused. By default 200 million, or PIXELRY_MAX_PIXELS of the
             environment.
 
@@ -74,7 +75,7 @@ def read_image(source: Source, *, mode: Mode | None = None, max_pixels: int | No
 
     Raises:
         ImageError: Missing, a folder, empty, no image, damaged, or too large; the file is named.
-        UsageError: An unknown mode, or a limit that is no positive number.
+        UsageError: An unknown mode, or a page or a limit that is no positive number.
 
     Examples:
         >>> encoded = encode_image(np.zeros((2, 3), dtype=np.uint16), format="PNG")
@@ -85,7 +86,7 @@ def read_image(source: Source, *, mode: Mode | None = None, max_pixels: int | No
 
     if mode not in (None, "grey", "rgb"):
         raise unknown("mode", str(mode), ("grey", "rgb"))
-    pixels = _read(source, max_pixels)[0].pixels
+    pixels = _read(source, max_pixels, page)[0].pixels
     if mode is None:
         return pixels
     return to_grey(pixels) if mode == "grey" else to_color(pixels)
@@ -123,8 +124,10 @@ def image_info(path: str | Path, *, max_pixels: int | None = None) -> ImageInfo:
     )
 
 
-def _read(source: Source, max_pixels: int | None) -> tuple[Decoded, int]:
+def _read(source: Source, max_pixels: int | None, page: int = 1) -> tuple[Decoded, int]:
     """Return an image and the number of its encoded bytes."""
+    if page < 1:
+        raise UsageError(f"page is {page}; expected 1 or more")
     limit = pixel_limit() if max_pixels is None else max_pixels
     if limit < 1:
         raise UsageError(f"max_pixels is {limit}; expected a positive number")
@@ -138,7 +141,7 @@ def _read(source: Source, max_pixels: int | None) -> tuple[Decoded, int]:
             raise ImageError(f"{name} was opened as text; open it with mode 'rb'")
     else:
         raise UsageError(f"expected a path, bytes or a file object; got {type(source).__name__}")
-    return decode(data, name=name, max_pixels=limit), len(data)
+    return decode(data, name=name, max_pixels=limit, page=page - 1), len(data)
 
 
 def count_pages(source: Path) -> int:
@@ -205,18 +208,19 @@ def write_image(
 ) -> Path:
     """Write an image; its format follows from the suffix. Folders on the way are made.
 
-    TIFF keeps every dtype (bool becomes 0 and 255), PNG uint8 and uint16; JPEG, WebP, BMP and GIF hold uint8.
+    TIFF keeps every dtype (bool becomes 0 and 255), PNG uint8 and uint16; all others hold uint8.
     What a format does not hold is converted to uint8 by scikit-image's ranges, so floats must lie in [0, 1].
     GIF keeps 256 colours. The file is complete or not there: it is written under another name and then
     renamed.
 
     Args:
-        path: With the suffix .png, .jpg, .jpeg, .tif, .tiff, .bmp, .gif or .webp.
-        image: (H, W) or (H, W, C); C 2 and 4 have alpha, which PNG, TIFF and WebP keep.
+        path: With the suffix .png, .jpg, .jpeg, .tif, .tiff, .bmp, .gif, .webp, .avif, .heic or .heif; the last two
+            need the extra `heif`.
+        image: (H, W) or (H, W, C); C 2 and 4 have alpha, which PNG, TIFF, WebP, AVIF and HEIC keep.
         overwrite: Replace a file that exists.
-        quality: Of JPEG and WebP, 1 to 100.
-        metadata: EXIF and a colour profile, such as `read_metadata` has of another file. PNG, JPEG and WebP hold both,
-            TIFF the profile and what EXIF says in plain text, BMP and GIF nothing.
+        quality: Of JPEG, WebP, AVIF and HEIC, 1 to 100.
+        metadata: EXIF, colour profile, resolution and XMP, such as `read_metadata` has of another file. BMP holds the
+            resolution alone, GIF nothing; the other formats hold all.
 
     Returns:
         The path.

@@ -15,6 +15,8 @@ from PIL import Image as PILImage
 from PIL.ImageFile import ImageFile
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_XMP = "XML:com.adobe.xmp"
+METERS_PER_INCH = 0.0254
 # Channels to the specification's colour type.
 COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
@@ -47,13 +49,22 @@ def _decode(data: bytes, raw_mode: str) -> NDArray[np.uint8]:
         return np.array(picture)
 
 
-def write_png16(image: NDArray[np.uint16], *, exif: bytes = b"", profile: bytes = b"") -> bytes:
+def write_png16(
+    image: NDArray[np.uint16],
+    *,
+    exif: bytes = b"",
+    profile: bytes = b"",
+    dpi: tuple[float, float] | None = None,
+    xmp: bytes = b"",
+) -> bytes:
     """Encode (H, W) or (H, W, C) uint16 as PNG without loss.
 
     Args:
         image: The pixels.
         exif: A block of EXIF, as JPEG has it, to stand beside them.
         profile: An ICC colour profile.
+        dpi: Pixels for each inch along x and y.
+        xmp: An XMP packet.
     """
     height, width = image.shape[:2]
     channels = 1 if image.ndim == 2 else image.shape[2]
@@ -66,6 +77,10 @@ def write_png16(image: NDArray[np.uint16], *, exif: bytes = b"", profile: bytes 
     header = struct.pack(">IIBBBBB", width, height, 16, COLOR_TYPES[channels], 0, 0, 0)
     body = zlib.compress(filtered.tobytes(), 6)
     beside = chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)) if profile else b""
+    if dpi is not None:
+        beside += chunk(b"pHYs", struct.pack(">IIB", *(round(value / METERS_PER_INCH) for value in dpi), 1))
+    if xmp:
+        beside += chunk(b"iTXt", PNG_XMP.encode() + b"\0\0\0\0\0" + xmp)
     # PNG leaves out the mark with which JPEG begins the block.
     beside += chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")) if exif else b""
     return SIGNATURE + chunk(b"IHDR", header) + beside + chunk(b"IDAT", body) + chunk(b"IEND", b"")
