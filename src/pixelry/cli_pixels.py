@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pixelry.cli import JSON, fail, print_json
-from pixelry.pixels import OPERATIONS, inspect_files, process
+from pixelry.pixels import OPERATIONS, BatchResult, auto_orient, inspect_files, process, strip_metadata
 from pixelry.signatures import command, parameter_help, summary
 
-OF_PROCESS = ("format", "overwrite", "jobs")
+OF_PROCESS = ("format", "quality", "to_srgb", "pages", "stack", "overwrite", "jobs")
 
 
 def register(home: typer.Typer) -> None:
@@ -30,6 +30,9 @@ def register(home: typer.Typer) -> None:
         verb = _over_files(name, operation)
         run = command(verb, _acting(name), options=_required(verb), extra={"as_json": JSON})
         home.command(name, help=run.__doc__, short_help=summary(operation))(run)
+    for name, verb in (("auto-orient", auto_orient), ("strip-metadata", strip_metadata)):
+        run = command(verb, _rewriting(name, verb), options=("out",), skip=("on_progress",), extra={"as_json": JSON})
+        home.command(name, help=run.__doc__, short_help=summary(verb))(run)
 
 
 def _over_files(name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,14 +64,28 @@ def _acting(name: str) -> Callable[..., None]:
     def act(files: list[str], out: str, as_json: bool = False, **given: Any) -> None:
         with _Bar(name) as on_progress:
             result = process(files, name, out, on_progress=on_progress, **given)
-        if as_json:
-            failed = [{"file": str(path), "error": message} for path, message in result.failed]
-            print_json({"written": [str(path) for path in result.written], "failed": failed})
-        else:
-            print(f"{len(result.written):,} written to {out}")
-        _name_failures(result.failed)
+        _show(result, out, as_json)
 
     return act
+
+
+def _rewriting(name: str, verb: Callable[..., BatchResult]) -> Callable[..., None]:
+    def act(files: list[str], out: str, as_json: bool = False, **given: Any) -> None:
+        with _Bar(name) as on_progress:
+            result = verb(files, out, on_progress=on_progress, **given)
+        _show(result, out, as_json)
+
+    return act
+
+
+def _show(result: BatchResult, out: str, as_json: bool) -> None:
+    """Print what became of files: the result on stdout, notes and failures on stderr."""
+    if as_json:
+        failed = [{"file": str(path), "error": message} for path, message in result.failed]
+        print_json({"written": [str(path) for path in result.written], "failed": failed, "notes": result.notes})
+    else:
+        print(f"{len(result.written):,} written to {out}")
+    _end(result.notes, result.failed)
 
 
 def _info(files: list[str], jobs: int | None = None, as_json: bool = False) -> None:
@@ -76,16 +93,18 @@ def _info(files: list[str], jobs: int | None = None, as_json: bool = False) -> N
         result = inspect_files(files, jobs=jobs, on_progress=on_progress)
     if as_json:
         failed = [{"file": str(path), "error": message} for path, message in result.failed]
-        print_json({"images": [dataclasses.asdict(info) for info in result.found], "failed": failed})
+        images = [dataclasses.asdict(info) for info in result.found]
+        print_json({"images": images, "failed": failed, "notes": result.notes})
     else:
         for info in result.found:
-            size = "x".join(map(str, info.shape))
-            values = f"{info.min:g} to {info.max:g}, mean {info.mean:.4g}"
-            print(f"{info.path}: {info.format} {info.mode} {size} {info.dtype}, {values}, {info.size:,} bytes")
-    _name_failures(result.failed)
+            print(info)
+    _end(result.notes, result.failed)
 
 
-def _name_failures(failed: Sequence[tuple[Any, str]]) -> None:
+def _end(notes: Sequence[str], failed: Sequence[tuple[Any, str]]) -> None:
+    """Print notes and failures on stderr; failures end the command."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     for _, message in failed:
         print(f"failed: {message}", file=sys.stderr)
     if failed:

@@ -260,6 +260,8 @@ def test_every_operation_works_with_text(folder, tmp_path):
         "downscale": {"factors": "2"},
         "crop": {"shape": "8"},
         "pad": {"shape": "80"},
+        "rotate": {"degrees": "30"},
+        "flip": {"vertical": True},
         "noise": {"amount": 0.1},
         "expose": {"gamma": "0.5", "low": "2"},
         "equalize": {"clip": "0.02"},

@@ -11,16 +11,16 @@ from pixelry.pixels.batch import BatchResult, InfoResult, inspect_files, process
 from pixelry.pixels.collection import ImageCollection, image_files
 from pixelry.pixels.color import blend_alpha, drop_alpha, to_color, to_grey
 from pixelry.pixels.deblur import deblur
+from pixelry.pixels.depth import used_bits
 from pixelry.pixels.dtype import as_float, as_int, as_ubyte, as_uint, to_uint8
 from pixelry.pixels.encode import encode_image
 from pixelry.pixels.enhance import equalize, expose, sharpen
-from pixelry.pixels.geometry import crop, downscale, pad, rescale, resize
+from pixelry.pixels.geometry import crop, downscale, pad, rescale
 from pixelry.pixels.header import Header, read_header
+from pixelry.pixels.information import ImageInfo, image_info
 from pixelry.pixels.io import (
     MAX_PIXELS,
     SUFFIXES,
-    ImageInfo,
-    image_info,
     read_image,
     write_image,
 )
@@ -28,7 +28,11 @@ from pixelry.pixels.metadata import Metadata, read_metadata
 from pixelry.pixels.noise import gaussian_noise, noise, poisson_noise, salt_pepper_noise
 from pixelry.pixels.operations import OPERATIONS, check_options, convert
 from pixelry.pixels.plot import contact_sheet, histogram, show_collection, side_by_side
+from pixelry.pixels.profile import profile_name, srgb_profile, to_srgb
 from pixelry.pixels.quality import psnr, ssim
+from pixelry.pixels.resizing import resize
+from pixelry.pixels.rewriting import auto_orient, strip_metadata
+from pixelry.pixels.turning import flip, rotate
 
 __all__ = [
     "MAX_PIXELS",
@@ -44,6 +48,7 @@ __all__ = [
     "as_int",
     "as_ubyte",
     "as_uint",
+    "auto_orient",
     "blend_alpha",
     "check_options",
     "contact_sheet",
@@ -55,6 +60,7 @@ __all__ = [
     "encode_image",
     "equalize",
     "expose",
+    "flip",
     "gaussian_noise",
     "histogram",
     "image_files",
@@ -64,19 +70,25 @@ __all__ = [
     "pad",
     "poisson_noise",
     "process",
+    "profile_name",
     "psnr",
     "read_header",
     "read_image",
     "read_metadata",
     "rescale",
     "resize",
+    "rotate",
     "salt_pepper_noise",
     "sharpen",
     "show_collection",
     "side_by_side",
+    "srgb_profile",
     "ssim",
+    "strip_metadata",
     "to_color",
     "to_grey",
+    "to_srgb",
     "to_uint8",
+    "used_bits",
     "write_image",
 ]

@@ -17,10 +17,16 @@ from pixelry.pixels.unit import Floats, colors_of, number, whole, with_colors
 
 # Of ITU-R BT.709, as in `skimage.color.rgb2gray`.
 LUMINANCE = (0.2125, 0.7154, 0.0721)
-# Automatic exposure: the percentiles that become black and white, the mean luminance, and how far gamma may go.
-BLACK, WHITE = 0.5, 99.5
-MIDDLE = 0.5
-GAMMAS = (0.4, 2.5)
+# Automatic exposure: the percentiles that become black and white. Rarer values are specks of dust and glints.
+BLACK, WHITE = 0.1, 99.9
+# The mean luminance of midtones that is left as it is, to whose nearer end others are brought, and how far gamma may
+# go for that: a photograph taken at night or in snow still looks so.
+MIDDLES = (0.4, 0.6)
+GAMMAS = (0.6, 1.5)
+# Luminance of midtones: a black background or a burnt-out sky is no reason to change the subject.
+MIDTONES = (0.06, 0.97)
+# The share of an image that its midtones must have to count alone.
+FEW = 0.02
 # Tiles with fewer pixels than grey levels come out white in good part, as scikit-image shares out what it clips.
 SMALLEST_TILE = 32
 
@@ -36,9 +42,10 @@ def expose(
     """Correct exposure: automatically, or by contrast stretching, gamma and gain.
 
     They follow each other in this order: stretching (`skimage.exposure.rescale_intensity`), then gamma and gain
-    (`skimage.exposure.adjust_gamma`). All channels of colour are treated alike. Without any option the exposure is
-    automatic: percentiles 0.5 and 99.5 become black and white (the darkest and the brightest value where both are the
-    same), and a gamma of 0.4 to 2.5 brings the mean luminance to 0.5. Transparent pixels do not count for that.
+    (`skimage.exposure.adjust_gamma`). All channels of colour are treated alike, so that no colour is shifted. Without
+    any option the exposure is automatic and gentle: percentiles 0.1 and 99.9 become black and white (the darkest and
+    the brightest value where both are the same), and where the mean luminance of the midtones (0.06 to 0.97) then lies
+    outside 0.4 to 0.6, a gamma of 0.6 to 1.5 brings it there. Transparent pixels do not count for that.
 
     Source: Babakhani and Zarei, "Automatic gamma correction based on average of brightness", Advances in Computer
     Science, 2015.
@@ -78,22 +85,24 @@ def expose(
     seen = seen if seen.any() else ~seen
     if automatic:
         colors = _stretch(colors, seen, BLACK, WHITE, widen=True)
-        power = _centring_gamma(colors[seen])
+        power = _automatic_gamma(colors[seen])
     elif low is not None or high is not None:
         colors = _stretch(colors, seen, bottom, top, widen=False)
     return with_colors(adjust_gamma(colors, power, factor), image)
 
 
-def equalize(image: Image, *, clip: float = 0.01, tiles: int = 8) -> Image:
+def equalize(image: Image, *, strength: float = 0.5, clip: float = 0.01, tiles: int = 8) -> Image:
     """Raise local contrast by CLAHE, adaptive histogram equalization (`skimage.exposure.equalize_adapthist`).
 
-    The luminance is equalized and spans the whole range afterwards; hues stay, and so does saturation where the range
-    permits.
+    The luminance is stretched to the whole range and equalized; hues stay, and so does saturation where the range
+    permits. By default half of the effect is taken: all of it makes faces hard and skies dark in photographs, and shows
+    the most in scans, X-rays and micrographs.
 
     Source: Zuiderveld, "Contrast limited adaptive histogram equalization", Graphics Gems IV, 1994.
 
     Args:
         image: (H, W) or (H, W, C): uint8, uint16, or floats in [0, 1].
+        strength: How much of the effect is taken, from 0 (the stretched luminance) to 1.
         clip: The largest share of a tile's pixels in one of 256 grey levels, above 0 and up to 1: higher gives more
             contrast, and more noise; 1 limits nothing.
         tiles: Regions with a histogram of their own, along each side; fewer where they would be smaller than 32 pixels.
@@ -103,7 +112,7 @@ def equalize(image: Image, *, clip: float = 0.01, tiles: int = 8) -> Image:
 
     Raises:
         ImageError: Not an image, another dtype, or floats outside [0, 1].
-        UsageError: A clip outside (0, 1], or tiles that are no whole number from 1 to 1,000.
+        UsageError: A strength outside [0, 1], a clip outside (0, 1], or tiles that are no whole number from 1 to 1,000.
 
     Examples:
         >>> dark = np.arange(64, dtype=np.uint8).reshape(8, 8)
@@ -112,6 +121,7 @@ def equalize(image: Image, *, clip: float = 0.01, tiles: int = 8) -> Image:
     """
     from skimage.exposure import equalize_adapthist
 
+    share = number("strength", strength, 0, 1)
     limit = number("clip", clip, 0, 1, above=True)
     count = whole("tiles", tiles, 1000)
     colors = colors_of(image)
@@ -124,7 +134,8 @@ def equalize(image: Image, *, clip: float = 0.01, tiles: int = 8) -> Image:
     large = light.repeat(rows, axis=0).repeat(columns, axis=1)
     kernel = tuple(max(side // count, SMALLEST_TILE) for side in large.shape)
     equalized = equalize_adapthist(large, kernel_size=kernel, clip_limit=limit)
-    target = equalized[rows // 2 :: rows, columns // 2 :: columns, None]
+    stretched = (light - light.min()) / np.ptp(light)
+    target = (share * equalized[rows // 2 :: rows, columns // 2 :: columns] + (1 - share) * stretched)[..., None]
     light = light[..., None]
     # Grey plus a multiple of the deviation from grey keeps hue and luminance; the multiple that keeps saturation is
     # the first, the one that stays in range the second.
@@ -179,16 +190,21 @@ def _stretch(colors: Floats, seen: NDArray[np.bool_], low: float, high: float, *
     return rescale_intensity(colors, in_range=ends, out_range=(0.0, 1.0))
 
 
-def _centring_gamma(values: Floats) -> float:
-    """Return the gamma in `GAMMAS` that brings the mean luminance of (N, C) nearest to `MIDDLE`."""
+def _automatic_gamma(values: Floats) -> float:
+    """Return the gamma in `GAMMAS` that brings the mean luminance of the midtones of (N, C) into `MIDDLES`."""
     from scipy.optimize import brentq
 
-    levels = np.rint(values * 1023).astype(int)
-    weights = _weights(values) / len(values)
-    shares = sum(w * np.bincount(levels[:, c], minlength=1024) for c, w in enumerate(weights))
+    light = np.clip(values @ _weights(values), 0, 1)
+    middle = light[(light > MIDTONES[0]) & (light < MIDTONES[1])]
+    chosen = middle if len(middle) > FEW * len(light) else light
+    target = float(np.clip(chosen.mean(), *MIDDLES))
+    if target == chosen.mean():
+        return 1.0
+    # A histogram stands for the pixels: the search takes ten means.
+    shares = np.bincount(np.rint(chosen * 1023).astype(int), minlength=1024) / len(chosen)
 
     def excess(gamma: float) -> float:
-        return float(shares @ np.linspace(0, 1, 1024) ** gamma) - MIDDLE
+        return float(shares @ np.linspace(0, 1, 1024) ** gamma) - target
 
     brightest, darkest = GAMMAS
     if excess(brightest) <= 0:

@@ -1,4 +1,4 @@
-"""Size and extent: resize, rescale, downscale, crop, pad.
+"""Size and extent: rescale, downscale, crop, pad.
 
 One rule for all: the result has the dtype and the range of values of the image. Integers are rounded to the
 nearest.
@@ -12,57 +12,12 @@ import numpy as np
 
 from pixelry.errors import ImageError, UsageError, unknown
 from pixelry.pixels.dtype import Image, check_finite, check_image, like
+from pixelry.pixels.resizing import Interpolation, Pair, resize
+from pixelry.pixels.unit import pair_of
 
-Interpolation = Literal["nearest", "linear", "cubic"]
 Padding = Literal["constant", "edge", "reflect", "symmetric"]
-Pair = tuple[int, int]
 
-ORDERS = {"nearest": 0, "linear": 1, "cubic": 3}
 PADDINGS = ("constant", "edge", "reflect", "symmetric")
-
-
-def resize(
-    image: Image, *, shape: int | Pair, interpolation: Interpolation = "linear", antialias: bool = True
-) -> Image:
-    """Resize to a height and width, whatever the proportions become (`skimage.transform.resize`).
-
-    Args:
-        image: (H, W) or (H, W, C).
-        shape: Height and width in pixels, such as 48x64; one number for a square.
-        interpolation: nearest, linear or cubic. Masks of labels want nearest.
-        antialias: Smooth before making smaller, so that fine patterns do not turn into false ones.
-
-    Returns:
-        (height, width) or (height, width, C), dtype and range as given.
-
-    Raises:
-        ImageError: Not an image, or NaN or infinite values.
-        UsageError: A side below 1, or an unknown interpolation.
-
-    Examples:
-        >>> resize(np.zeros((10, 20, 3), dtype=np.uint8), shape=(5, 8)).shape
-        (5, 8, 3)
-    """
-    from skimage import transform
-
-    height, width = _pair(shape, "shape")
-    if interpolation not in ORDERS:
-        raise unknown("interpolation", str(interpolation), ORDERS)
-    check_finite(check_image(image))
-    if interpolation == "nearest":
-        # Values are only copied, so that labels stay labels: nothing to smooth, nothing to compute.
-        return image[_nearest(image.shape[0], height)][:, _nearest(image.shape[1], width)]
-    # scikit-image filters float32 as it is and everything else as float64; bool it does not filter.
-    pixels = image.astype(np.float64) if image.dtype.type not in (np.float32, np.float64) else image
-    resized = transform.resize(
-        pixels, (height, width), order=ORDERS[interpolation], anti_aliasing=antialias, preserve_range=True
-    )
-    return like(resized, image)
-
-
-def _nearest(size: int, target: int) -> Image:
-    """Return for each target pixel the source pixel that its centre falls into."""
-    return ((np.arange(target) + 0.5) * size / target).astype(int)
 
 
 def rescale(
@@ -77,7 +32,7 @@ def rescale(
     Args:
         image: (H, W) or (H, W, C).
         factor: Above 1 enlarges; one number, or one for the height and one for the width, such as 0.5x0.25.
-        interpolation: nearest, linear or cubic. Masks of labels want nearest.
+        interpolation: nearest, linear, cubic or lanczos. Masks of labels want nearest.
         antialias: Smooth before making smaller, so that fine patterns do not turn into false ones.
 
     Returns:
@@ -128,7 +83,7 @@ def downscale(image: Image, *, factors: int | Pair) -> Image:
     """
     from skimage.measure import block_reduce
 
-    blocks = _pair(factors, "factors")
+    blocks = pair_of("factors", factors)
     check_finite(check_image(image))
     pixels = image.astype(np.float64)
     whole = image.shape[0] % blocks[0] == 0 and image.shape[1] % blocks[1] == 0
@@ -156,10 +111,10 @@ def crop(image: Image, *, shape: int | Pair, at: Pair | None = None) -> Image:
         >>> crop(np.arange(12).reshape(3, 4), shape=(1, 2))
         array([[5, 6]])
     """
-    height, width = _pair(shape, "shape")
+    height, width = pair_of("shape", shape)
     check_image(image)
     middle = ((image.shape[0] - height) // 2, (image.shape[1] - width) // 2)
-    top, left = middle if at is None else _pair(at, "at", least=0)
+    top, left = middle if at is None else pair_of("at", at, least=0)
     if min(top, left) < 0 or top + height > image.shape[0] or left + width > image.shape[1]:
         where = "from its middle" if at is None else f"at {top} x {left}"
         raise ImageError(
@@ -205,10 +160,10 @@ def pad(
         raise unknown("padding", str(mode), PADDINGS)
     rows, columns = check_image(image).shape[:2]
     if width is not None:
-        above, before = _pair(width, "width", least=0)
+        above, before = pair_of("width", width, least=0)
         widths = [(above, above), (before, before)]
     else:
-        height, across = _pair(0 if shape is None else shape, "shape")
+        height, across = pair_of("shape", 0 if shape is None else shape)
         if height < rows or across < columns:
             raise ImageError(
                 f"an image of {rows} x {columns} pixels does not fit into {height} x {across}; resize or crop it first"
@@ -221,22 +176,18 @@ def _padded(image: Image, widths: list[Pair], mode: Padding, value: float) -> Im
     if mode != "constant":
         padded: Image = np.pad(image, widths, mode=mode)
         return padded
-    if not _holds(image, value):
-        raise ImageError(f"the value {value:g} is none that {image.dtype} holds")
+    holds_value(image, value)
     return np.pad(image, widths, constant_values=np.array(value).astype(image.dtype))
 
 
-def _holds(image: Image, value: float) -> bool:
+def holds_value(image: Image, value: float) -> None:
+    """Check that an image's dtype holds a value.
+
+    Raises:
+        ImageError: It does not.
+    """
     if image.dtype.kind == "f":
-        return True
+        return
     limits = (0, 1) if image.dtype == np.bool_ else (np.iinfo(image.dtype).min, np.iinfo(image.dtype).max)
-    return limits[0] <= value <= limits[1] and value == int(value)
-
-
-def _pair(value: int | Pair, name: str, *, least: int = 1) -> Pair:
-    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and n >= least for n in pair):
-        raise UsageError(
-            f"{name} is {value}; expected one whole number, or two (height and width), each {least} or more"
-        )
-    return int(pair[0]), int(pair[1])
+    if not limits[0] <= value <= limits[1] or value != int(value):
+        raise ImageError(f"the value {value:g} is none that {image.dtype} holds")

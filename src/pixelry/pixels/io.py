@@ -6,17 +6,15 @@ import contextlib
 import errno
 import os
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
-
-import numpy as np
+from typing import IO, Literal
 
 from pixelry.errors import ExistsError, ImageError, UsageError, did_you_mean, unknown
-from pixelry.pixels.decode import MAGIC, Decoded, decode, headers_only
+from pixelry.pixels.decode import Decoded, decode
 from pixelry.pixels.dtype import Image
 from pixelry.pixels.encode import FORMATS, encode_image, format_of
 from pixelry.pixels.metadata import Metadata
+from pixelry.pixels.pages import count_pages as count_pages
 
 Source = str | Path | bytes | IO[bytes]
 Mode = Literal["grey", "rgb"]
@@ -25,36 +23,7 @@ SUFFIXES = tuple(FORMATS)
 # More than the largest cameras take, and 600 MB as RGB; what claims more is more likely a decompression bomb.
 MAX_PIXELS = 200_000_000
 MAX_PIXELS_VARIABLE = "PIXELRY_MAX_PIXELS"
-# Formats whose files may be films.
-FRAMED = ("PNG", "GIF", "WEBP")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """What an image file holds.
-
-    Attributes:
-        path: Where it lies.
-        format: "PNG", "JPEG", "TIFF", "BMP", "GIF" or "WEBP".
-        mode: How the file holds it: "grey", "grey+alpha", "rgb", "rgba", "palette", "cmyk", "1-bit", ...
-        shape: (H, W) or (H, W, C) as `read_image` gives it.
-        dtype: As `read_image` gives it: "uint8", "uint16", "float32", ...
-        size: Of the file, in bytes.
-        min: The smallest value.
-        max: The largest value.
-        mean: The mean value.
-    """
-
-    path: Path
-    format: str
-    mode: str
-    shape: tuple[int, ...]
-    dtype: str
-    size: int
-    min: float
-    max: float
-    mean: float
 
 
 def read_image(source: Source, *, mode: Mode | None = None, page: int = 1, max_pixels: int | None = None) -> Image:
@@ -78,6 +47,7 @@ def read_image(source: Source, *, mode: Mode | None = None, page: int = 1, max_p
         UsageError: An unknown mode, or a page or a limit that is no positive number.
 
     Examples:
+        >>> import numpy as np
         >>> encoded = encode_image(np.zeros((2, 3), dtype=np.uint16), format="PNG")
         >>> read_image(encoded).dtype, read_image(encoded, mode="rgb").shape
         (dtype('uint16'), (2, 3, 3))
@@ -86,46 +56,19 @@ def read_image(source: Source, *, mode: Mode | None = None, page: int = 1, max_p
 
     if mode not in (None, "grey", "rgb"):
         raise unknown("mode", str(mode), ("grey", "rgb"))
-    pixels = _read(source, max_pixels, page)[0].pixels
+    pixels = read_decoded(source, max_pixels, page)[0].pixels
     if mode is None:
         return pixels
     return to_grey(pixels) if mode == "grey" else to_color(pixels)
 
 
-def image_info(path: str | Path, *, max_pixels: int | None = None) -> ImageInfo:
-    """Return what an image file holds: format, mode, shape, dtype, size and the range of its values.
-
-    Args:
-        path: Of the file.
-        max_pixels: As in `read_image`.
+def read_decoded(source: Source, max_pixels: int | None, page: int = 1) -> tuple[Decoded, int]:
+    """Return an image as `decode` has it, and the number of its encoded bytes; arguments as of `read_image`.
 
     Raises:
         ImageError: As `read_image`.
-
-    Examples:
-        >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp()) / "black.png"
-        >>> info = image_info(write_image(file, np.zeros((2, 3), dtype=np.uint8)))
-        >>> info.format, info.mode, info.shape, info.max
-        ('PNG', 'grey', (2, 3), 0.0)
+        UsageError: As `read_image`.
     """
-    decoded, size = _read(Path(path), max_pixels)
-    pixels = decoded.pixels
-    return ImageInfo(
-        path=Path(path),
-        format=decoded.format,
-        mode=decoded.mode,
-        shape=pixels.shape,
-        dtype=str(pixels.dtype),
-        size=size,
-        min=float(pixels.min()),
-        max=float(pixels.max()),
-        mean=float(pixels.mean(dtype=np.float64)),
-    )
-
-
-def _read(source: Source, max_pixels: int | None, page: int = 1) -> tuple[Decoded, int]:
-    """Return an image and the number of its encoded bytes."""
     if page < 1:
         raise UsageError(f"page is {page}; expected 1 or more")
     limit = pixel_limit() if max_pixels is None else max_pixels
@@ -134,7 +77,7 @@ def _read(source: Source, max_pixels: int | None, page: int = 1) -> tuple[Decode
     if isinstance(source, bytes):
         name, data = "the image in memory", source
     elif isinstance(source, str | Path):
-        name, data = str(source), _bytes_of(Path(source))
+        name, data = str(source), bytes_of(Path(source))
     elif hasattr(source, "read"):
         name, data = str(getattr(source, "name", "the image in memory")), source.read()
         if not isinstance(data, bytes):
@@ -142,34 +85,6 @@ def _read(source: Source, max_pixels: int | None, page: int = 1) -> tuple[Decode
     else:
         raise UsageError(f"expected a path, bytes or a file object; got {type(source).__name__}")
     return decode(data, name=name, max_pixels=limit, page=page - 1), len(data)
-
-
-def count_pages(source: Path) -> int:
-    """Return how many pictures a file holds: pages of a TIFF, less smaller copies of others, or frames of a film.
-
-    A JPEG counts as one: what telephones store behind the picture belongs to it. So does a file that cannot be read.
-
-    Args:
-        source: A picture.
-
-    Examples:
-        >>> import tempfile
-        >>> count_pages(write_image(Path(tempfile.mkdtemp()) / "one.tif", np.zeros((2, 2), dtype=np.uint8)))
-        1
-    """
-    import tifffile
-    from PIL import Image as PILImage
-
-    with contextlib.suppress(Exception):
-        with source.open("rb") as file:
-            kind = MAGIC.get(file.read(4))
-        if kind == "TIFF":
-            with tifffile.TiffFile(source) as file_of_pages:
-                pages: Any = file_of_pages.pages
-                return max(1, sum(not page.is_reduced for page in pages))
-        with headers_only(), PILImage.open(source, formats=FRAMED) as picture:
-            return int(getattr(picture, "n_frames", 1))
-    return 1
 
 
 def pixel_limit() -> int:
@@ -180,7 +95,12 @@ def pixel_limit() -> int:
     return int(text) if text else MAX_PIXELS
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        ImageError: It is missing, a folder, or cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -231,7 +151,7 @@ def write_image(
         UsageError: An unknown suffix, or a quality out of range.
 
     Examples:
-        >>> import tempfile
+        >>> import tempfile, numpy as np
         >>> file = write_image(Path(tempfile.mkdtemp()) / "half.png", np.full((2, 2), 0.5))
         >>> read_image(file)[0, 0]
         np.uint8(128)

@@ -7,40 +7,66 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from pixelry.errors import UsageError, did_you_mean, unknown
+from pixelry.errors import ImageError, UsageError, did_you_mean, unknown
 from pixelry.pixels.color import to_color, to_grey
 from pixelry.pixels.deblur import deblur
+from pixelry.pixels.depth import range_of, to_unit
 from pixelry.pixels.dtype import Image, Kind, check_image, to_kind
 from pixelry.pixels.enhance import equalize, expose, sharpen
-from pixelry.pixels.geometry import crop, downscale, pad, rescale, resize
+from pixelry.pixels.geometry import crop, downscale, pad, rescale
 from pixelry.pixels.noise import noise
+from pixelry.pixels.resizing import resize
+from pixelry.pixels.turning import flip, rotate
 
 Operation = Callable[..., Image]
 
 
-def convert(image: Image, *, dtype: Kind | None = None, color: Literal["grey", "rgb"] | None = None) -> Image:
-    """Convert the kind of numbers, or between grey and colour; `process` also converts the file's format.
+KINDS = {"u1": "ubyte", "u2": "uint", "i2": "int", "f2": "float", "f4": "float", "f8": "float"}
+
+
+def convert(
+    image: Image,
+    *,
+    dtype: Kind | None = None,
+    color: Literal["grey", "rgb"] | None = None,
+    bits: int | str | None = None,
+    range: tuple[float, float] | None = None,
+) -> Image:
+    """Convert the kind of numbers, the values' range, or grey and colour; `process` also converts the file's format.
 
     Args:
         image: (H, W) or (H, W, C).
         dtype: float, ubyte (8 bits), uint (16 bits) or int (16 bits, signed). Only TIFF holds float and int.
         color: grey or rgb; alpha is blended over white.
+        bits: Scale values of so many bits to the whole range: 8, 10, 12, 14, 16, or auto for as many as are used, over
+            many files by all of them. Without bits or range nothing is scaled.
+        range: Or scale from these two values, LOW,HIGH, such as 0,4095: they become black and white.
 
     Returns:
         (H, W) or (H, W, C).
 
     Raises:
         ImageError: Not an image, or values that cannot be converted.
-        UsageError: An unknown dtype or color.
+        UsageError: An unknown dtype or color, or bits and range that are not as above.
 
     Examples:
         >>> import numpy as np
         >>> convert(np.ones((2, 2)), dtype="ubyte", color="rgb").shape
         (2, 2, 3)
+        >>> convert(np.array([[0, 819, 4095]], dtype=np.uint16), dtype="ubyte", bits=12)
+        array([[  0,  51, 255]], dtype=uint8)
     """
     if color not in (None, "grey", "rgb"):
         raise unknown("color", str(color), ("grey", "rgb"))
     check_image(image)
+    if bits is not None or range is not None:
+        ends = range_of(image, bits, range)
+        kind = dtype or KINDS.get(image.dtype.str[1:])
+        if kind is None:
+            raise ImageError(
+                f"values of {image.dtype} are scaled into another dtype; give dtype, such as ubyte or uint"
+            )
+        image = to_kind(to_unit(image, ends), kind=kind)  # type: ignore[arg-type]
     if color is not None:
         image = to_grey(image) if color == "grey" else to_color(image)
     return image if dtype is None else to_kind(image, kind=dtype)
@@ -53,6 +79,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "downscale": downscale,
     "crop": crop,
     "pad": pad,
+    "rotate": rotate,
+    "flip": flip,
     "noise": noise,
     "expose": expose,
     "equalize": equalize,
@@ -102,16 +130,26 @@ def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(name: str, value: Any, annotation: str) -> Any:
-    several = "Pair" in annotation or "tuple" in annotation
+    several = any(word in annotation for word in ("Pair", "Box", "tuple"))
     kind = float if "float" in annotation else int
-    if not isinstance(value, str) or not (several or kind is float or "Seed" in annotation):
+    numeric = several or "Seed" in annotation or re.search(r"\b(float|int)\b", annotation)
+    if not isinstance(value, str) or not numeric or "str" in annotation:
         return value
     try:
         numbers = tuple(kind(part) for part in re.split(r"[x,]", value.strip()))
     except ValueError:
         numbers = ()
-    if len(numbers) not in ((1, 2) if several else (1,)):
-        expected = "one number" if kind is float else "one whole number"
-        expected += ", or two (height and width) such as 48x64" if several else ""
-        raise UsageError(f"{name} is '{value}'; expected {expected}")
+    single = not several or "int |" in annotation or "float |" in annotation
+    if len(numbers) not in (*((1,) if single else ()), *((2,) if several else ())):
+        raise UsageError(f"{name} is '{value}'; expected {_expected(kind, annotation, single, several)}")
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _expected(kind: type, annotation: str, single: bool, several: bool) -> str:
+    """Return in words what the text of an option has to be."""
+    if "Box" in annotation:
+        return "two whole numbers, WIDTHxHEIGHT, such as 1600x1200"
+    if not single:
+        return "two numbers LOW,HIGH such as 0,4095" if kind is float else "two whole numbers such as 0x10"
+    one = "one number" if kind is float else "one whole number"
+    return one + (", or two (height and width) such as 48x64" if several else "")

@@ -58,3 +58,17 @@ def whole(name: str, value: Any, most: int) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= most:
         raise UsageError(f"{name} is {value}; expected a whole number from 1 to {most:,}")
     return int(value)
+
+
+def pair_of(name: str, value: int | tuple[int, int], *, least: int = 1) -> tuple[int, int]:
+    """Return an option's height and width; one number stands for both.
+
+    Raises:
+        UsageError: They are no whole numbers of `least` or more.
+    """
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2 or not all(isinstance(n, int | np.integer) and n >= least for n in pair):
+        raise UsageError(
+            f"{name} is {value}; expected one whole number, or two (height and width), each {least} or more"
+        )
+    return int(pair[0]), int(pair[1])
