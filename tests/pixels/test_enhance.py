@@ -71,8 +71,8 @@ def test_stretching_is_scikit_images(image, low, high):
 @pytest.mark.parametrize("picture", [FLOATS * 0.2, FLOATS * 0.2 + 0.75, COLORS**2, COLORS**0.6])
 def test_automatic_exposure_brings_the_midtones_to_the_middle(picture):
     found = expose(picture)
-    light = to_grey(found)
-    middle = light[(light > 0.06**0.6) & (light < 0.97)]
+    stretched = to_grey(expose(picture, low=0.1, high=99.9))
+    middle = to_grey(found)[(stretched > 0.06) & (stretched < 0.97)]
     assert 0.39 < middle.mean() < 0.61
     assert np.percentile(found, 0.05) == 0
     assert np.percentile(found, 99.95) == 1
@@ -86,7 +86,7 @@ def test_automatic_exposure_leaves_a_good_picture_as_it_is():
     np.testing.assert_allclose(expose(good), good, atol=0.002)
     # A black background is no reason to brighten what stands before it.
     framed = np.pad(good, 200)
-    np.testing.assert_allclose(expose(framed), framed, atol=0.01)
+    np.testing.assert_allclose(expose(framed), framed, atol=0.03)
 
 
 def test_automatic_exposure_has_limits():

@@ -170,7 +170,7 @@ def check_metadata(path: Path) -> None:
             exif = picture.getexif()
         assert exif[ORIENTATION] == 1
         assert float(exif.get_ifd(EXIF)[EXPOSURE]) == pytest.approx(0.01)
-        assert PIXEL_WIDTH not in exif.get_ifd(EXIF)  # that of the picture on its side, at its old size
+        assert exif.get_ifd(EXIF)[PIXEL_WIDTH] == read_image(path).shape[1]  # of the upright picture at its new size
 
 
 def test_palettes_and_single_bits_become_bytes(twice: px.Model, here: Path) -> None:

@@ -28,7 +28,7 @@ from pixelry.pixels.metadata import Metadata, read_metadata
 from pixelry.pixels.noise import gaussian_noise, noise, poisson_noise, salt_pepper_noise
 from pixelry.pixels.operations import OPERATIONS, check_options, convert
 from pixelry.pixels.plot import contact_sheet, histogram, show_collection, side_by_side
-from pixelry.pixels.profile import profile_name, srgb_profile, to_srgb
+from pixelry.pixels.profile import profile_name, to_srgb
 from pixelry.pixels.quality import psnr, ssim
 from pixelry.pixels.resizing import resize
 from pixelry.pixels.rewriting import auto_orient, strip_metadata
@@ -82,7 +82,6 @@ __all__ = [
     "sharpen",
     "show_collection",
     "side_by_side",
-    "srgb_profile",
     "ssim",
     "strip_metadata",
     "to_color",

@@ -104,7 +104,7 @@ def _changed(data: bytes, page: int, how: Writing, notes: dict[str, None], targe
         beside = replace(beside, profile=b"")
         notes["{files} written without the colour profile, which is of other colours than the new image"] = None
     if lost := not_held(form, beside):
-        notes[f"{{files}} written without {' and '.join(lost)}, which {form} cannot hold"] = None
+        notes[f"{{files}} written without {', '.join(lost)}, which {form} cannot hold"] = None
     if bits_note := _bits_note(before, image, form, how):
         notes[bits_note] = None
     return image, beside

@@ -19,6 +19,8 @@ from pixelry.pixels.unit import Floats, colors_of, number, whole, with_colors
 LUMINANCE = (0.2125, 0.7154, 0.0721)
 # Automatic exposure: the percentiles that become black and white. Rarer values are specks of dust and glints.
 BLACK, WHITE = 0.1, 99.9
+# How many times as far as from the darkest to the brightest value: a few lights in the night are kept apart.
+MAX_STRETCH = 4
 # The mean luminance of midtones that is left as it is, to whose nearer end others are brought, and how far gamma may
 # go for that: a photograph taken at night or in snow still looks so.
 MIDDLES = (0.4, 0.6)
@@ -44,7 +46,7 @@ def expose(
     They follow each other in this order: stretching (`skimage.exposure.rescale_intensity`), then gamma and gain
     (`skimage.exposure.adjust_gamma`). All channels of colour are treated alike, so that no colour is shifted. Without
     any option the exposure is automatic and gentle: percentiles 0.1 and 99.9 become black and white (the darkest and
-    the brightest value where both are the same), and where the mean luminance of the midtones (0.06 to 0.97) then lies
+    the brightest value where these lie more than four times as far apart), and where the mean luminance of the midtones (0.06 to 0.97) then lies
     outside 0.4 to 0.6, a gamma of 0.6 to 1.5 brings it there. Transparent pixels do not count for that.
 
     Source: Babakhani and Zarei, "Automatic gamma correction based on average of brightness", Advances in Computer
@@ -180,13 +182,13 @@ def _stretch(colors: Floats, seen: NDArray[np.bool_], low: float, high: float, *
     ends_of_all = (float(values.min()), float(values.max()))
     if ends_of_all[0] == ends_of_all[1]:
         return colors
-    if ends[0] == ends[1]:
-        if not widen:
-            raise ImageError(
-                f"percentiles {low:g} and {high:g} are both {ends[0]:.4g} on a range of [0, 1], so that nothing lies "
-                "between them to be stretched; take a lower low or a higher high"
-            )
+    if widen and ends[1] - ends[0] < (ends_of_all[1] - ends_of_all[0]) / MAX_STRETCH:
         ends = ends_of_all
+    if ends[0] == ends[1]:
+        raise ImageError(
+            f"percentiles {low:g} and {high:g} are both {ends[0]:.4g} on a range of [0, 1], so that nothing lies "
+            "between them to be stretched; take a lower low or a higher high"
+        )
     return rescale_intensity(colors, in_range=ends, out_range=(0.0, 1.0))
 
 

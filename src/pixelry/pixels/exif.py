@@ -85,5 +85,7 @@ def with_directories(tiff: bytes, exif: bytes) -> bytes:
     ordered = sorted([*own, *added], key=lambda entry: struct.unpack_from("<H", entry)[0])
     data += b"\0" * (len(data) % 2)
     struct.pack_into("<I", data, 4, len(data))
+    # No copy of what a user may want to strip stays behind.
+    data[start : end + 4] = bytes(end + 4 - start)
     data += struct.pack("<H", len(ordered)) + b"".join(ordered) + tiff[end : end + 4]
     return bytes(data)

@@ -10,7 +10,7 @@ from PIL import Image as PILImage
 
 from pixelry.pixels.depth import used_bits
 from pixelry.pixels.io import read_decoded
-from pixelry.pixels.metadata import GPS_DIRECTORY, read_metadata
+from pixelry.pixels.metadata import EXIF_DIRECTORY, GPS_DIRECTORY, read_metadata
 from pixelry.pixels.pages import count_pages
 from pixelry.pixels.profile import profile_name
 
@@ -33,7 +33,7 @@ class ImageInfo:
         pages: Pages or frames in the file; the other attributes are those of the first.
         dpi: Pixels for each inch along x and y; None where the file states none.
         profile: What its ICC colour profile is called; "" for none.
-        exif: It has EXIF.
+        exif: It has EXIF beyond orientation and resolution.
         gps: It has EXIF that tells where it was taken.
     """
 
@@ -109,6 +109,7 @@ def image_info(path: str | Path, *, max_pixels: int | None = None) -> ImageInfo:
         pages=count_pages(Path(path)),
         dpi=tuple(round(value, 2) for value in beside.dpi) if beside.dpi else None,  # type: ignore[arg-type]
         profile=profile_name(beside.profile) if beside.profile else "",
-        exif=bool(beside.exif),
+        # Orientation and resolution alone say nothing about a photograph.
+        exif=bool(beside.texts or exif.get_ifd(EXIF_DIRECTORY) or exif.get_ifd(GPS_DIRECTORY)),
         gps=bool(exif.get_ifd(GPS_DIRECTORY)),
     )

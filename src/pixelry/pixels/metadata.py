@@ -30,7 +30,10 @@ EXIF_WIDTH, EXIF_HEIGHT = 40962, 40963
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 INCHES = {2: 1.0, 3: 2.54}
 # Description, make, model, software, date, artist, copyright: of EXIF what a TIFF holds as plain text.
-TEXTS = (270, 271, 272, 305, 306, 315, 33432)
+DESCRIPTION = 270
+TEXTS = (DESCRIPTION, 271, 272, 305, 306, 315, 33432)
+# How descriptions begin by which tifffile, ImageJ and OME-TIFF lay out a stack.
+LAYOUTS = ('{"shape":', "ImageJ=", "<?xml", "<OME")
 # What Pillow and others write into a BMP that has no resolution, in pixels for each meter: 96 dpi.
 BMP_DEFAULT = 96
 XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:="|>))[2-8](?=["<])""")
@@ -102,10 +105,22 @@ def _kept(exif: PILImage.Exif) -> tuple[bytes, tuple[tuple[int, str], ...]]:
     """Return the block of EXIF for upright pixels in another file, and its texts."""
     for tag in STORAGE & set(exif):
         del exif[tag]
-    texts = tuple((tag, exif[tag]) for tag in TEXTS if isinstance(exif.get(tag), str))
+    if _is_layout(exif.get(DESCRIPTION)):
+        del exif[DESCRIPTION]
+    texts = _texts(exif)
     if ORIENTATION in exif:
         exif[ORIENTATION] = 1
     return (exif.tobytes() if len(exif) else b""), texts
+
+
+def _texts(tags: Any) -> tuple[tuple[int, str], ...]:
+    found = ((tag, tags.get(tag)) for tag in TEXTS)
+    return tuple((tag, text) for tag, text in found if isinstance(text, str) and not _is_layout(text))
+
+
+def _is_layout(description: Any) -> bool:
+    """Return whether a description says how the pages of a stack belong together, which is not true of a new file."""
+    return isinstance(description, str) and description.lstrip().startswith(LAYOUTS)
 
 
 def _resolution(picture: PILImage.Image, tags: Any) -> Resolution | None:
@@ -160,7 +175,6 @@ def _of_tiff(source: Path | bytes) -> Metadata | None:
             tags = {tag.code: tag.value for tag in file.pages.first.tags.values()}
     except (OSError, tifffile.TiffFileError):
         return None
-    texts = tuple((tag, tags[tag]) for tag in TEXTS if isinstance(tags.get(tag), str))
     exif = b""
     if {EXIF_DIRECTORY, GPS_DIRECTORY} & set(tags):
         block = PILImage.Exif()
@@ -169,4 +183,4 @@ def _of_tiff(source: Path | bytes) -> Metadata | None:
     numbers = {tag: tags.get(tag) for tag in (X_RESOLUTION, Y_RESOLUTION)}
     numbers = {tag: value[0] / value[1] for tag, value in numbers.items() if isinstance(value, tuple) and value[1]}
     dpi = resolution_of_tags({**numbers, RESOLUTION_UNIT: int(tags.get(RESOLUTION_UNIT, 1))})
-    return Metadata(exif, _bytes(tags.get(PROFILE)), texts, dpi, upright_xmp(_bytes(tags.get(XMP))))
+    return Metadata(exif, _bytes(tags.get(PROFILE)), _texts(tags), dpi, upright_xmp(_bytes(tags.get(XMP))))

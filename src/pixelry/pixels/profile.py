@@ -6,6 +6,7 @@ Source: ICC.1:2022, International Color Consortium.
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 from PIL import Image as PILImage
@@ -18,6 +19,7 @@ from pixelry.pixels.limits import headers_only
 
 # Where a profile names the colours that it is of, and what it calls red, green and blue, grey, and inks.
 SPACE = slice(16, 20)
+DATE = slice(24, 36)
 RGB, GREY, INKS = b"RGB ", b"GRAY", b"CMYK"
 
 
@@ -41,7 +43,9 @@ def srgb_profile() -> bytes:
         >>> srgb_profile()[16:19]
         b'RGB'
     """
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # The date in it would make each run's files different.
+    return made[: DATE.start] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + made[DATE.stop :]
 
 
 def suits(profile: bytes, image: Image) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pixelry.pixels.io import bytes_of, read_image, replace_file, write_image
 from pixelry.pixels.metadata import Metadata, read_metadata
 from pixelry.pixels.planning import Job, check_quality, listed, plan
 from pixelry.pixels.pool import Progress, run_tasks
-from pixelry.pixels.stripping import strip_bytes
+from pixelry.pixels.stripping import EXIF, XMP, strip_bytes
 
 Rewrite = Callable[[Job], Outcome]
 
@@ -54,14 +54,14 @@ def auto_orient(
         >>> folder = Path(tempfile.mkdtemp())
         >>> photo = write_image(folder / "photo.png", np.zeros((4, 6), dtype=np.uint8))
         >>> auto_orient(photo, folder / "upright").notes
-        ('1 file upright already, copied as it is',)
+        ('1 file upright already, copied unchanged',)
     """
 
     def rewrite(job: Job) -> Outcome:
         read_header(job.source)  # names files that are no images
         if read_orientation(job.source) not in range(2, 9):
             replace_file(job.targets[0], bytes_of(job.source))
-            return Outcome(job.targets, ("{files} upright already, copied as it is",))
+            return Outcome(job.targets, ("{files} upright already, copied unchanged",))
         outcome = change_file(job, Writing(_unchanged, quality=quality or DEFAULT_QUALITY))
         return Outcome(outcome.written, ("{files} turned upright", *outcome.notes))
 
@@ -108,8 +108,8 @@ def strip_metadata(
     def rewrite(job: Job) -> Outcome:
         read_header(job.source)
         stripped = strip_bytes(bytes_of(job.source), name=str(job.source), profile=profile)
-        if stripped is None:
-            return _compressed_again(job, profile)
+        if stripped is None or read_orientation(stripped[0]) != read_orientation(job.source):
+            return _compressed_again(job, profile, stripped[1] if stripped else ())
         replace_file(job.targets[0], stripped[0])
         notes = tuple(f"{what} removed from {{files}}" for what in stripped[1])
         return Outcome(job.targets, notes or ("nothing to remove from {files}",))
@@ -117,13 +117,14 @@ def strip_metadata(
     return _rewritten(files, Path(out), rewrite, overwrite, jobs, on_progress)
 
 
-def _compressed_again(job: Job, profile: bool) -> Outcome:
+def _compressed_again(job: Job, profile: bool, removed: Sequence[str]) -> Outcome:
+    """Write the upright pixels of a format that is not taken apart, or that only XMP calls turned."""
     beside = read_metadata(job.source)
-    removed = [name for name, value in (("EXIF", beside.exif), ("XMP", beside.xmp)) if value]
-    kept = Metadata() if profile else Metadata(profile=beside.profile)
+    found = [name for name, value in ((EXIF, beside.exif), (XMP, beside.xmp)) if value]
+    kept = Metadata(profile=b"" if profile else beside.profile, dpi=beside.dpi)
     write_image(job.targets[0], read_image(job.source), overwrite=True, quality=DEFAULT_QUALITY, metadata=kept)
-    notes = [f"{what} removed from {{files}}" for what in removed]
-    return Outcome(job.targets, (*notes, "{files} compressed again, as AVIF and HEIC are not taken apart"))
+    notes = [f"{what} removed from {{files}}" for what in dict.fromkeys((*removed, *found))]
+    return Outcome(job.targets, (*notes, "{files} compressed again, to remove all or to stand upright without XMP"))
 
 
 def _rewritten(
