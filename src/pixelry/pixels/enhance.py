@@ -46,8 +46,9 @@ def expose(
     They follow each other in this order: stretching (`skimage.exposure.rescale_intensity`), then gamma and gain
     (`skimage.exposure.adjust_gamma`). All channels of colour are treated alike, so that no colour is shifted. Without
     any option the exposure is automatic and gentle: percentiles 0.1 and 99.9 become black and white (the darkest and
-    the brightest value where these lie more than four times as far apart), and where the mean luminance of the midtones (0.06 to 0.97) then lies
-    outside 0.4 to 0.6, a gamma of 0.6 to 1.5 brings it there. Transparent pixels do not count for that.
+    the brightest value where these lie more than four times as far apart), and where the mean luminance of the midtones
+    (0.06 to 0.97) then lies outside 0.4 to 0.6, a gamma of 0.6 to 1.5 brings it there. Transparent pixels do not count
+    for that.
 
     Source: Babakhani and Zarei, "Automatic gamma correction based on average of brightness", Advances in Computer
     Science, 2015.
