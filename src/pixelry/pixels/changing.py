@@ -13,7 +13,7 @@ from pixelry.errors import ImageError, PixelryError
 from pixelry.pixels.depth import used_bits
 from pixelry.pixels.dtype import Image
 from pixelry.pixels.encode import format_of, not_held
-from pixelry.pixels.io import bytes_of, read_image, replace_file, write_image
+from pixelry.pixels.io import bytes_of, read_decoded, replace_file, write_image
 from pixelry.pixels.metadata import Metadata, read_metadata
 from pixelry.pixels.planning import Job
 from pixelry.pixels.profile import inks_to_srgb, profile_name, srgb_profile, suits, to_srgb
@@ -75,7 +75,7 @@ def change_file(job: Job, how: Writing) -> Outcome:
     for number, page in enumerate(job.pages):
         target = job.targets[min(number, len(job.targets) - 1)]
         try:
-            image, beside = _changed(data, page, how, notes, target)
+            image, beside = _changed(data, str(job.source), page, how, notes, target)
             if len(job.targets) == len(job.pages):
                 written.append(write_image(target, image, overwrite=True, quality=how.quality, metadata=beside))
             else:
@@ -90,9 +90,11 @@ def change_file(job: Job, how: Writing) -> Outcome:
     return Outcome(tuple(written), tuple(notes))
 
 
-def _changed(data: bytes, page: int, how: Writing, notes: dict[str, None], target: Path) -> tuple[Image, Metadata]:
+def _changed(
+    data: bytes, name: str, page: int, how: Writing, notes: dict[str, None], target: Path
+) -> tuple[Image, Metadata]:
     """Return a page as it is to be written, and what stands beside it; notes are added."""
-    image = read_image(data, page=page)
+    image = read_decoded(data, None, page, name)[0].pixels
     beside = read_metadata(data)
     if how.srgb:
         image, beside = _in_srgb(data, image, beside, notes)

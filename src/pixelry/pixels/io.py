@@ -62,8 +62,10 @@ def read_image(source: Source, *, mode: Mode | None = None, page: int = 1, max_p
     return to_grey(pixels) if mode == "grey" else to_color(pixels)
 
 
-def read_decoded(source: Source, max_pixels: int | None, page: int = 1) -> tuple[Decoded, int]:
+def read_decoded(source: Source, max_pixels: int | None, page: int = 1, name: str | None = None) -> tuple[Decoded, int]:
     """Return an image as `decode` has it, and the number of its encoded bytes; arguments as of `read_image`.
+
+    Encoded bytes may have a `name` for messages.
 
     Raises:
         ImageError: As `read_image`.
@@ -75,7 +77,7 @@ def read_decoded(source: Source, max_pixels: int | None, page: int = 1) -> tuple
     if limit < 1:
         raise UsageError(f"max_pixels is {limit}; expected a positive number")
     if isinstance(source, bytes):
-        name, data = "the image in memory", source
+        name, data = name or "the image in memory", source
     elif isinstance(source, str | Path):
         name, data = str(source), bytes_of(Path(source))
     elif hasattr(source, "read"):

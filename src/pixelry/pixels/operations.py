@@ -15,7 +15,7 @@ from pixelry.pixels.dtype import Image, Kind, check_image, to_kind
 from pixelry.pixels.enhance import equalize, expose, sharpen
 from pixelry.pixels.geometry import crop, downscale, pad, rescale
 from pixelry.pixels.noise import noise
-from pixelry.pixels.resizing import resize
+from pixelry.pixels.resizing import check_ways, resize
 from pixelry.pixels.turning import flip, rotate
 
 Operation = Callable[..., Image]
@@ -126,7 +126,10 @@ def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     missing = [key for key, p in known.items() if p.default is p.empty and key not in given]
     if missing:
         raise UsageError(f"{name} needs {' and '.join(missing)}")
-    return {key: _read(key, value, str(known[key].annotation)) for key, value in given.items()}
+    read = {key: _read(key, value, str(known[key].annotation)) for key, value in given.items()}
+    if function is resize:
+        check_ways(read, bool(read.get("enlarge")))
+    return read
 
 
 def _read(name: str, value: Any, annotation: str) -> Any:

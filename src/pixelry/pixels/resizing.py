@@ -5,7 +5,8 @@ The result has the dtype and the range of values of the image. Integers are roun
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 
@@ -69,14 +70,7 @@ def resize(
         >>> resize(photo, shape=(5, 8)).shape, resize(photo, longest=800).shape
         ((5, 8, 3), (30, 40, 3))
     """
-    given = [
-        name for name, value in zip(WAYS, (shape, longest, shortest, fit, cover), strict=True) if value is not None
-    ]
-    if len(given) != 1:
-        got = f"; got {' and '.join(given)}" if given else ""
-        raise UsageError(f"resize needs shape, longest, shortest, fit or cover, one of them{got}")
-    if enlarge and given[0] in ("shape", "cover"):
-        raise UsageError(f"enlarge goes with longest, shortest or fit; {given[0]} is reached in any case")
+    check_ways({"shape": shape, "longest": longest, "shortest": shortest, "fit": fit, "cover": cover}, enlarge)
     kind: str = interpolation or ("linear" if shape is not None else "lanczos")
     if kind not in INTERPOLATIONS:
         raise unknown("interpolation", str(kind), INTERPOLATIONS)
@@ -87,6 +81,24 @@ def resize(
         return _to(_cut(check_image(image), height, width), (height, width), kind, antialias)
     size = _size(check_image(image).shape, longest, shortest, fit, enlarge)
     return image if size == image.shape[:2] else _to(image, size, kind, antialias)
+
+
+def check_ways(ways: Mapping[str, Any], enlarge: bool = False) -> None:
+    """Check that one way to give a size is taken, before any image is read.
+
+    Args:
+        ways: Values by name; None for those not given. Other options are left alone.
+        enlarge: Whether images may become larger.
+
+    Raises:
+        UsageError: None or several are given, or `enlarge` goes with one that needs no permission.
+    """
+    given = [name for name in WAYS if ways.get(name) is not None]
+    if len(given) != 1:
+        got = f"; got {' and '.join(given)}" if given else ""
+        raise UsageError(f"resize needs shape, longest, shortest, fit or cover, one of them{got}")
+    if enlarge and given[0] in ("shape", "cover"):
+        raise UsageError(f"enlarge goes with longest, shortest or fit; {given[0]} is reached in any case")
 
 
 def box_of(name: str, value: Box) -> Box:
