@@ -116,6 +116,19 @@ def test_public_names_are_few_and_all_there() -> None:
         _ = pixelry.trian
 
 
+def test_one_table_has_every_public_name() -> None:
+    tree = ast.parse((SOURCE / "__init__.py").read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    declared = {(alias.name, f"{node.module}".removeprefix("pixelry.")) for node in imports for alias in node.names}
+    assert declared == set(pixelry._HOME.items())
+    for name in pixelry._HOME:
+        assert getattr(pixelry, name).__name__ == name
+    assert set(pixelry.__all__) - {"__version__"} <= set(pixelry._HOME) <= set(dir(pixelry))
+    errors = {name for name in vars(pixelry.errors) if name.endswith("Error")}
+    assert errors <= set(pixelry._HOME)
+
+
 def test_files_stay_readable() -> None:
     long = [path for path in SOURCE.rglob("*.py") if len(path.read_text().splitlines()) > 450]
     assert not long

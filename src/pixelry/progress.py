@@ -19,7 +19,7 @@ from rich.text import Text
 # A notebook's output is updated at most so often.
 UPDATE_SECONDS = 0.2
 BOX = "font: 13px/1.5 ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace; color: inherit"
-LINES = f"{BOX}; margin: 0; padding: 0; background: none; border: 0; white-space: pre-wrap"
+LINES = f"{BOX}; margin: 0; padding: 0 .9em; background: none; border: 0; white-space: pre-wrap; word-break: normal"
 BAR = "width: 16em; height: .8em; vertical-align: middle; margin: 0 .8em; accent-color: #0b6e99"
 
 
@@ -107,9 +107,11 @@ class NotebookProgress(Progress):
         if self.disable or now - self._updated < UPDATE_SECONDS:
             return
         self._updated = now
-        bars = (f'<div style="{BOX}">{"".join(map(self._part, self.columns, [task] * len(self.columns)))}</div>'
-                for task in self.tasks if task.visible)  # fmt: skip
-        self._cell.update(bar="".join(bars))
+        self._cell.update(bar="".join(self._row(task) for task in self.tasks if task.visible))
+
+    def _row(self, task: Task) -> str:
+        parts = "".join(self._part(column, task) for column in self.columns)
+        return f'<div style="{BOX}; padding: 0 .9em">{parts}</div>'
 
     @staticmethod
     def _part(column: ProgressColumn | str, task: Task) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -103,16 +104,28 @@ class Results(list["Result"]):
             return card_html(title, picture=sheet, notes=self._notes(len(shown)))
         count, side = (ROWS, SIDE) if all(isinstance(result, Labels) for result in self) else (LARGE_ROWS, LARGE_SIDE)
         shown = self[:count]
+        folder, names = _short([result.name for result in shown])
         columns = list(dict.fromkeys(name for result in shown for name in result.cells()))
         rows = [
-            [_thumbnail(result, side), result.name, *(result.cells().get(name, "") for name in columns)]
-            for result in shown
+            [_thumbnail(result, side), name, *(result.cells().get(column, "") for column in columns)]
+            for result, name in zip(shown, names, strict=True)
         ]
         labels = Counter(result.label for result in self if isinstance(result, Labels))
-        subtitle = ", ".join(f"{name} ({count:,})" for name, count in labels.most_common(MAX_LINES))
+        counts = ", ".join(f"{name} ({count:,})" for name, count in labels.most_common(MAX_LINES))
+        subtitle = "; ".join(filter(None, (f"in {folder}" if folder else "", counts)))
         return card_html(
             title, subtitle=subtitle, columns=("", "name", *columns), rows=rows, notes=self._notes(len(shown))
         )
+
+
+def _short(names: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the folder that all files share, and their paths within it; "" and the names where they share none."""
+    parents = [os.path.dirname(name) for name in names]  # noqa: PTH120 (names of images in memory are no paths)
+    try:
+        folder = os.path.commonpath(parents) if names and all(parents) else ""
+    except ValueError:  # some are absolute, others are not, or they lie on several drives
+        folder = ""
+    return folder, [os.path.relpath(name, folder) for name in names] if folder else list(names)
 
 
 def _thumbnail(result: Result, side: int) -> Any:
