@@ -13,7 +13,7 @@ from pixelry.errors import PixelryError, did_you_mean, unknown
 SOURCE = Path(pixelry.__file__).parent
 # Each part may import from itself and from those before it.
 LAYERS = [
-    {"errors", "plugins", "config", "paths", "folders", "declared"},
+    {"errors", "plugins", "config", "paths", "machine", "folders", "declared"},
     {"argument_hints", "arguments", "progress"},
     {"distances", "blending"},
     {"pixels"},
@@ -28,8 +28,8 @@ LAYERS = [
     {"report"},
     {"video", "card", "inputs", "model"},
     {"features", "judging", "way", "tiling", "watching"},
-    {"runs", "rungs", "comparison", "predictions"},
-    {"api", "api_compare", "api_data", "api_generate", "api_predict", "api_splits"},
+    {"runs", "estimates", "choice", "rungs", "comparison", "predictions"},
+    {"api", "api_compare", "api_data", "api_plan", "api_generate", "api_predict", "api_splits"},
     {"tour", "signatures"},
     {"cli", "cli_pixels", "cli_hints", "cli_crash"},
 ]

@@ -13,10 +13,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pixelry.machine import share_cores
+
 if TYPE_CHECKING:
     from pixelry.api import evaluate, list_networks, predict, train
     from pixelry.api_compare import compare
     from pixelry.api_generate import generate, inpaint
+    from pixelry.api_plan import plan as plan
     from pixelry.boxes import Boxes as Boxes
     from pixelry.comparison import Comparison as Comparison
     from pixelry.config import Recipe
@@ -44,12 +47,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+share_cores()
+
 # The one table of public names, by the module that each is imported from when it is first used: `import pixelry` loads
 # no torch.
 _NAMES = {
     "api": ("evaluate", "list_networks", "predict", "train"),
     "api_compare": ("compare",),
     "api_generate": ("generate", "inpaint"),
+    "api_plan": ("plan",),
     "boxes": ("Boxes",),
     "comparison": ("Comparison",),
     "config": ("Recipe",),

@@ -6,7 +6,7 @@ Nothing heavy is imported until a verb runs.
 
 from __future__ import annotations
 
-import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,7 +61,7 @@ def train(
     Args:
         task: What to learn, such as "classify".
         data: A built-in name, a path, or data in memory (a `Dataset`, arrays, tensors, a torch data set).
-        network: A name from `pixelry networks`; by default the one recommended for the task.
+        network: A name from `pixelry networks`; by default the strongest that can learn from the data in the time.
         epochs: Budget in passes over the training images.
         steps: Budget in steps of the optimiser.
         minutes: Budget in minutes of training.
@@ -73,8 +73,8 @@ def train(
         early_stop: Stop after so many validations without a better score, and keep the best; 0 never stops.
         test: A second source that is the test split, where it lies apart.
         format: The data's format, where it is not to be recognised.
-        size: Height and width at the network in pixels, such as 64x64; by default by the task: classify and generate
-            the data's own up to 128, detect frames up to 320, segment up to 512, denoise patches of 64.
+        size: Height and width at the network in pixels, such as 64x64; by default as large as the time allows: at most
+            the data's own, 128 for classify, 320 for detect, 512 for segment, 64 for generate; denoise patches of 64.
         channels: 1 for grey, 3 for colour; by default the data's own.
         val_fraction: Part of the training images set aside for validation where the data has no such split.
         seed: The same seed on the same machine gives the same weights (with a budget of epochs or steps).
@@ -95,7 +95,7 @@ def train(
         TrainingError: Training diverged; the last checkpoint is kept.
     """
     from pixelry import preflight
-    from pixelry.config import Budget, DataConfig, EngineConfig, RunConfig
+    from pixelry.config import Budget, DataConfig, EngineConfig
 
     console = make_console(progress)
     if resume is not None:
@@ -103,40 +103,39 @@ def train(
         return _resume(Path(resume), data, test, console)
     if task is None or data is None:
         raise UsageError("train needs a task and data: pixelry train classify --data digits")
-    budget = Budget(epochs, steps, minutes)
     engine = EngineConfig(
         accelerator, str(devices), strategy, nodes, precision, memory_format, compile, checkpoint_seconds
     )
     form = DataConfig(_source(data), _source(test), format, size, channels, val_fraction)
-    config = RunConfig(
-        task,
-        network or "",
-        form,
-        budget=budget,
-        engine=engine,
-        weights=weights,
-        freeze=_frozen_part(freeze),
-        early_stop=early_stop,
-        seed=seed,
-    )
-    chosen = [network] if network else []
-    preflight.check_training(task, data, chosen, settings or {}, test=test, format=format, size=size, out=out)
+    budget = Budget(epochs, steps, minutes)
+    named = [network] if network else []
+    preflight.check_training(task, data, named, settings or {}, test=test, format=format, size=size, out=out)
     preflight.check_weights(weights)
     from pixelry.training.devices import check_engine
 
     check_engine(engine)
     from pixelry import runs
+    from pixelry.choice import decide
+    from pixelry.estimates import Request
 
-    network = network or _recommended(task)
-    config = dataclasses.replace(config, network=network, recipe=runs.recipe_of(network, task, weights))
-    config = runs.apply_settings(config, settings or {})
+    begun = time.perf_counter()  # of the run: loading torch is no part of its minutes
+    request = Request(
+        task,
+        settings or {},
+        form,
+        budget,
+        engine,
+        weights=weights,
+        freeze=_frozen_part(freeze),
+        early_stop=early_stop,
+        seed=seed,
+    )
+    if network is not None:
+        request.configure(network)  # names and settings are checked before the data is read
     dataset = read_dataset(data, test=test, format=format)
-    config = dataclasses.replace(config, data=dataclasses.replace(form, fingerprint=dataset.fingerprint))
-    config, note = runs.fit_batch(config, len(dataset["train"]), settings or {})
-    if note and console:
-        console.print(f"data: {note}", highlight=False)
+    config = decide(request, dataset, network=network, console=console)
     with runs.new_folder(out, config) as folder:
-        return _train(config, dataset, folder, resume=False, console=console)
+        return _train(config, dataset, folder, resume=False, console=console, begun=begun)
 
 
 def _resume(folder: Path, data: Any, test: Any, console: Console | None) -> Model:
@@ -154,13 +153,21 @@ def _resume(folder: Path, data: Any, test: Any, console: Console | None) -> Mode
     return _train(config, dataset, folder, resume=True, console=console)
 
 
-def _train(config: Any, dataset: Dataset, folder: Path, *, resume: bool, console: Console | None) -> Model:
+def _train(
+    config: Any,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    resume: bool,
+    console: Console | None,
+    begun: float | None = None,
+) -> Model:
     from pixelry import runs
     from pixelry.report import Report
 
     if console:
         console.print(f"{config.network} on {dataset.describe()}; budget: {config.budget}", highlight=False)
-    model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console)
+    model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console, begun=begun)
     if result.is_main and result.evaluator:
         facts = {"parameters": model.parameters, "steps": result.steps, "seconds": round(result.seconds, 1)}
         findings = result.evaluator.findings(split)

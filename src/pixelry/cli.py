@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pixelry import api, api_compare, api_data, api_generate, api_splits, cli_crash
+from pixelry import api, api_compare, api_data, api_generate, api_plan, api_splits, cli_crash
 from pixelry.errors import PixelryError
 from pixelry.signatures import command, summary
 
@@ -167,6 +167,24 @@ def _train(model: Any, as_json: bool) -> None:
                 "model": str(model.path) if model.path else None,
                 "training": card.training,
             }
+        )
+
+
+@_verb("plan", api_plan.plan)
+def _plan(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+        return
+    size = "x".join(map(str, facts["size"]))
+    print(f"{facts['reason']}")
+    print(f"  network: {facts['network']} at {size}, {facts['parameters']:,} parameters")
+    print(f"  data: {facts['images']:,} training images in batches of {facts['batch']}, lr {facts['lr']:g}")
+    if facts["seconds_per_pass"] is not None:
+        print(f"  a pass: {facts['steps_per_pass']:,} steps, about {facts['seconds_per_pass']:.3g} s on this machine")
+        print(f"  a sensible budget: --minutes {facts['sensible_minutes']:.2g} or more")
+    for row in facts["candidates"][:-1]:
+        print(
+            f"  {row['network']} at {row['size'][0]}x{row['size'][1]}: --minutes {row['sensible_minutes']:.2g} or more"
         )
 
 

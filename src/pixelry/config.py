@@ -99,7 +99,9 @@ class Budget:
         if len(given) > 1:
             units = {"epochs": "passes over the training images", "steps": "batches", "minutes": "of training"}
             each = [f"{name}={getattr(self, name):g} ({units[name]})" for name in given]
-            raise UsageError(f"{' and '.join(each)} are given, and a run takes one budget: leave out the others")
+            raise UsageError(
+                f"{' and '.join(given)} are given, but a run takes one budget: {', '.join(each)}; leave out the others"
+            )
         _positive(self, *given)
 
     def __str__(self) -> str:
@@ -183,7 +185,8 @@ class EngineConfig:
             )
         if self.nodes < 1:
             raise UsageError(f"nodes is {self.nodes}; a run takes 1 machine or more")
-        _positive(self, "checkpoint_seconds")
+        if not self.checkpoint_seconds >= 0:
+            raise UsageError(f"checkpoint_seconds is {self.checkpoint_seconds}; it must be 0 (every step) or more")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ import inspect
 import math
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import torch
 from rich.console import Console
 from torch import nn
 
@@ -31,11 +34,12 @@ from pixelry.data.loading import native_size
 from pixelry.draw import curves_figure
 from pixelry.errors import UsageError, unknown
 from pixelry.folders import fresh_folder, is_first_process
+from pixelry.machine import limit_threads
 from pixelry.model import Model
 from pixelry.preflight import MODEL_FILE, RUN_FILE, check_run
 from pixelry.tasks.base import Form, Picture, Task
 from pixelry.training.callbacks import MetricsLog
-from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_input
+from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_input, step_seconds
 from pixelry.training.weights import load_weights
 
 CONFIG = RUN_FILE
@@ -156,6 +160,12 @@ def new_folder(out: str | Path | None, config: RunConfig) -> Iterator[Path]:
             raise
 
 
+def config_of_first_process() -> RunConfig | None:
+    """Return the settings that the first process of a run decided on, None in that process itself."""
+    path = Path(os.environ.get(FOLDER_VARIABLE, "")) / CONFIG
+    return None if is_first_process() or not path.is_file() else load_config(path)
+
+
 def _clear_unbegun(folder: Path) -> None:
     """Remove what a run writes before its first step, where there is nothing else: no checkpoint, no figures."""
     written = {path for path in folder.rglob("*") if path.is_file()}
@@ -197,15 +207,29 @@ def build_network(config: RunConfig, task: Task, channels: int, size: tuple[int,
 
 
 def execute(
-    config: RunConfig, dataset: Dataset, folder: Path, *, resume: bool = False, console: Console | None = None
+    config: RunConfig,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+    begun: float | None = None,
 ) -> tuple[Model, Fit, Split]:
     """Run a configuration: data to the input form, network, training, model file.
+
+    Args:
+        config: The run's settings.
+        dataset: Its data, as read.
+        folder: Of the run.
+        resume: Continue from the folder's checkpoint where there is one.
+        console: Shows progress; None shows nothing.
+        begun: When the run began, by `time.perf_counter`: a budget in minutes counts from there. None counts from now.
 
     Returns:
         The model, how its training went, and the prepared split that its metrics are of (val, or train without one).
     """
-    import torch
-
+    begun = time.perf_counter() if begun is None else begun
+    limit_threads()
     config = with_network_defaults(config)
     say = console.print if console else lambda *args, **kwargs: None
     digests = {name: split.digest() for name, split in dataset.splits.items()}
@@ -223,14 +247,17 @@ def execute(
     if config.weights and not resume:
         for line in load_weights(network, config.weights, plugins.network_for(config.network, config.task)):
             say(f"weights: {line}: trained from scratch", highlight=False)
-    path = fast_path_for(network, task, train, config)
+    path = fast_path_for(network, task, train, config, announce=partial(say, highlight=False))
     say(f"engine: {path.precision}, {path.memory_format} ({path.reason})", highlight=False)
     engine = replace(config.engine, {"precision": path.precision, "memory_format": path.memory_format})
     config = dataclasses.replace(config, engine=engine)
     if is_first_process():
         (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
         save_config(config, folder / CONFIG)
-    result = fit(network, task, config, train=train, val=val, folder=folder, resume=resume, console=console)
+    result = fit(
+        network, task, config, train=train, val=val, folder=folder, resume=resume, console=console, begun=begun,
+        image_seconds=step_seconds(network, task, train, config, path) if config.budget.minutes is not None else 0.0,
+    )  # fmt: skip
     card = _card(config, dataset, digests, result, channels, size)
     model = Model(result.network, result.task, card, folder / MODEL)
     if result.is_main:

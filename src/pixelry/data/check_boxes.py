@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pixelry.data.findings import MAX_EXAMPLES, Example, Finding, Severity, coun
 from pixelry.data.outlines import Outlines
 from pixelry.data.scan import Scan
 from pixelry.errors import DataError
+from pixelry.machine import available_cores
 from pixelry.pixels.decode import FORMATS, headers_only
 
 # Pixels beyond the edge that rounding explains.
@@ -258,7 +258,7 @@ def _broken_masks(scan: Scan, splits: Mapping[str, Split]) -> Iterator[Finding]:
             continue
         positions = scan.range(name)
         sizes = scan.shapes[positions.start : positions.stop, 1:].tolist()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
             faults = pool.map(partial(_mask_faults, split), range(len(split)), sizes)
             found += [(at, fault) for at, cases in zip(positions, faults, strict=True) for fault in cases]
     if found:

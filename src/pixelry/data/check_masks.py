@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pixelry.data.findings import MAX_EXAMPLES, Example, Finding, Severity, coun
 from pixelry.data.masks import IGNORE, LOSSY, FileMasks, as_image, read_raw
 from pixelry.data.scan import Scan
 from pixelry.errors import DataError
+from pixelry.machine import available_cores
 
 # Of the changes from one value to another along the rows, those that go through a value between: with more, the mask
 # was interpolated. Masks that were drawn change at once, but for things of one pixel.
@@ -76,7 +76,7 @@ def _looks(scan: Scan, name: str, split: Split) -> list[_Look]:
             return _at_file(masks, index, position, known=size is not None)
         return _at_array(np.asarray(masks[index]), position, classes, size)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         return list(pool.map(look, range(len(split))))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pixelry.data.dataset import Images, Split, to_channels
 from pixelry.data.loading import MEMORY_LIMIT
 from pixelry.data.patches import image_sizes
 from pixelry.errors import DataError, ImageError
+from pixelry.machine import available_cores
 
 Size = tuple[int, int]
 GREY = 114  # of 255, around pictures: about the mean of photographs
@@ -188,7 +188,7 @@ def read_all(rows: Any, shape: tuple[int, ...]) -> Tensor:
         held[index] = rows[index]
 
     # Threads: Pillow and torch release the interpreter lock where the time goes.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for _ in pool.map(read, range(shape[0]), chunksize=16):
             pass
     return held

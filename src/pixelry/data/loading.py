@@ -7,7 +7,6 @@ epoch), so that a run that was killed finds its place again without having store
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torchvision.transforms.v2 import functional as F
 from pixelry.data.dataset import FileImages, Images, Split, to_channels
 from pixelry.data.pairs import Pairs
 from pixelry.errors import DataError, ImageError, PixelryError
+from pixelry.machine import available_cores
 
 Batch = dict[str, Any]
 
@@ -73,7 +73,7 @@ def prepare(split: Split, *, size: tuple[int, int], channels: int, memory: int =
         pixels[index] = _fitted(split.images, index, size, channels)
 
     # Threads: Pillow and torch release the interpreter lock where the time goes.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for _ in pool.map(decode, range(count), chunksize=64):
             pass
     names = split.names or [split.name(i) for i in range(count)]
@@ -320,7 +320,7 @@ def make_loader(split: Split, batches: SeededBatches, *, workers: int | None = N
     """
     if isinstance(split.images, Tensor | Windows):
         return MemoryLoader(split, batches)
-    count = (os.cpu_count() or 1) if workers is None else workers
+    count = available_cores() if workers is None else workers
     loader = DataLoader(
         _Samples(split),
         batch_sampler=batches,

@@ -6,7 +6,6 @@ Every image is decoded once, by all cores, and forgotten: what stays is some 800
 from __future__ import annotations
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch.nn.functional import interpolate
 
 from pixelry.data.dataset import Dataset, FileImages, Images, Split, to_channels
 from pixelry.errors import ImageError
+from pixelry.machine import available_cores
 
 # Of a thumbnail in pixels: a model on 16 x 16 digits is as good as one on 28 x 28.
 SIDE = 16
@@ -147,7 +147,7 @@ def _read_split(scan: Scan, images: Images, start: int) -> list[Failure]:
         return None
 
     # Threads: decoders, torch and hashlib release the interpreter lock where the time goes.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         return [failure for chunk in chunks for failure in pool.map(read, chunk) if failure]
 
 

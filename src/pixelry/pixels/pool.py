@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TypeVar
 
 from pixelry.errors import PixelryError, UsageError
+from pixelry.machine import available_cores
 
 Failure = tuple[Path, str]
 Progress = Callable[[int, int], None]
@@ -34,7 +34,7 @@ def run_tasks(
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs is {jobs}; expected 1 or more")
     outcomes: dict[int, Result | str] = {}
-    with ThreadPoolExecutor(jobs or _cores()) as pool:
+    with ThreadPoolExecutor(jobs or available_cores()) as pool:
         futures = {pool.submit(_attempt, path, task): number for number, (path, task) in enumerate(tasks)}
         try:
             for done, future in enumerate(as_completed(futures), 1):
@@ -53,11 +53,6 @@ def run_tasks(
         else:
             found.append(outcome)
     return found, failed
-
-
-def _cores() -> int:
-    # Those that this process may use: in a container or a batch queue they are fewer than the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _attempt(path: Path, task: Callable[[], Result]) -> Result | str:

@@ -31,6 +31,8 @@ from pixelry.types import Result
 OF_TRAINING: Mapping[str, Any] = {"training": True}
 # An image as it was given to predict: its pixels, or where to read them again.
 Source = NDArray[Any] | Path
+# Sizes to suggest where an image is too large for the time, as parts of its side.
+SMALLER_PARTS = (0.75, 0.5, 0.375, 0.25)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Form:
     """What images look like at the network: channels (1 or 3) and (height, width); None is left open."""
 
     channels: int | None = None
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network, and the (height, width) in pixels at which it looks at images; None for the task's own."""
+
+    network: str
     size: tuple[int, int] | None = None
 
 
@@ -86,6 +96,10 @@ class Evaluator(Metric):
     `update(output, batch)` takes a batch, `compute()` gives the figures by name as floats.
     """
 
+    def forget_figures(self) -> None:
+        """Compute the figures anew when they are asked for next, since something that they depend on has changed."""
+        self._computed = None  # torchmetrics keeps what `compute` returned until the next `update`
+
     def findings(self, split: Split) -> Findings:
         """Return figures, tables and pictures for the split whose outputs were gathered, in its order."""
         raise TypeError(f"{type(self).__name__} makes no report")
@@ -110,6 +124,10 @@ class Task(ABC):
         by_tiles: How a large picture can be predicted by tiles: "boxes", of which those of all tiles are merged;
             "pixels", whose values are averaged where tiles overlap, by `pixel_values` and `from_pixel_values`; "" for
             not at all.
+        min_steps: Steps below which a run of a network of this task learns little.
+        min_passes: Passes over the training images that a run should have, where the user chooses no network.
+        size_multiple: Of which heights and widths at the network are multiples.
+        min_side: Pixels of the shorter side at the network; in a smaller image too little can be recognized.
         classes: Class names, () for tasks without.
     """
 
@@ -122,6 +140,10 @@ class Task(ABC):
     tells: ClassVar[tuple[str, ...]] = ()
     placed: ClassVar[bool] = False
     by_tiles: ClassVar[str] = ""
+    min_steps: ClassVar[int] = 100
+    min_passes: ClassVar[float] = 10.0
+    size_multiple: ClassVar[int] = 8
+    min_side: ClassVar[int] = 32
     classes: tuple[str, ...]
 
     @classmethod
@@ -199,6 +221,22 @@ class Task(ABC):
         What stays None follows from the data: its channels, and its size up to 128 pixels.
         """
         return form
+
+    @classmethod
+    def candidates(cls, split: Split) -> tuple[Candidate, ...]:
+        """Return the networks and sizes to choose from where the user names none, strongest and slowest first.
+
+        A size of None is the one of `input_form`.
+        """
+        return (Candidate(cls.recommended),)
+
+    @classmethod
+    def smaller_sizes(cls, size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+        """Return smaller sizes of about the same aspect, largest first, that the task's networks take."""
+        step = cls.size_multiple
+        scaled = [tuple(max(step, round(side * part / step) * step) for side in size) for part in SMALLER_PARTS]
+        usable = {(h, w) for h, w in scaled if min(h, w) >= cls.min_side and h * w < size[0] * size[1]}
+        return tuple(sorted(usable, key=lambda one: -one[0] * one[1]))
 
     def fit_split(self, split: Split, *, size: tuple[int, int], channels: int, training: bool = False) -> Split:
         """Return a split with its images in the form that batches are made of.

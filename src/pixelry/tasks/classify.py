@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from pixelry.data.dataset import Dataset, require_labels
-from pixelry.data.loading import Batch
+from pixelry.data.dataset import Dataset, Split, require_labels
+from pixelry.data.loading import Batch, native_size
 from pixelry.errors import UsageError
 from pixelry.tasks._classify_metrics import ClassifyEvaluator
-from pixelry.tasks.base import Evaluator, Source, Task
+from pixelry.tasks.base import Candidate, Evaluator, Source, Task
 from pixelry.types import Labels
+
+SMALL = 32  # of the longer side, in pixels: such images are taken as they are
+SIDES = (128, 96, 64, 48, 32)  # at which larger ones are looked at
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Classify(Task):
     tells: ClassVar[tuple[str, ...]] = ("classes",)
     recommended: ClassVar[str] = "airbench"
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "cnn", "airbench")
+    min_side: ClassVar[int] = 16
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
@@ -66,6 +70,20 @@ class Classify(Task):
         """
         require_labels(dataset)
         return cls(classes=dataset.classes, **options)
+
+    @classmethod
+    def candidates(cls, split: Split) -> tuple[Candidate, ...]:
+        """Return `airbench` for small images, whose many steps it needs, and `cnn` at ever smaller sizes for all.
+
+        For the same time `cnn` at fewer pixels, and so with more passes over the images, is ahead of wider networks.
+        """
+        native = native_size(split)
+        if native is not None and max(native) <= SMALL:
+            return Candidate("airbench", native), Candidate("cnn", native)
+        limit = SIDES[0] if native is None else min(native)
+        own = [native] if native is not None and max(native) <= SIDES[0] else []
+        sizes = dict.fromkeys((*own, *((side, side) for side in SIDES if side <= limit)))
+        return tuple(Candidate("cnn", size) for size in sizes)
 
     def outputs(self) -> dict[str, Any]:
         """Return the number of classes, which `build` needs."""
@@ -100,6 +118,7 @@ class Classify(Task):
         """Return the task with its temperature fitted to what an evaluator gathered, which then uses it too."""
         assert isinstance(evaluator, ClassifyEvaluator)
         evaluator.temperature = evaluator.best_temperature()
+        evaluator.forget_figures()
         return dataclasses.replace(self, temperature=evaluator.temperature)
 
     def decode(self, output: Tensor, sources: list[Source], names: list[str], *, size: tuple[int, int]) -> list[Labels]:

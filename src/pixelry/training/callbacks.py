@@ -22,7 +22,7 @@ from pixelry.data.dataset import Split
 from pixelry.errors import DataError, PixelryError
 from pixelry.pixels import write_image
 from pixelry.progress import live_progress
-from pixelry.tasks.base import Task
+from pixelry.tasks.base import Evaluator, Task
 from pixelry.training.clock import rate_factor
 from pixelry.training.evaluate import evaluate_network
 from pixelry.training.module import TrainingModule
@@ -35,6 +35,7 @@ VALIDATION_SHARE = 0.05
 VALIDATION_PART = 0.02
 LOG_SECONDS = 5.0
 LINE_SECONDS = 10.0
+QUIET_SECONDS = 30.0  # between two lines where there is no new validation
 
 
 def _ours(module: LightningModule) -> TrainingModule:
@@ -46,7 +47,7 @@ class StopInTime(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         module = _ours(pl_module)
-        done = module.clock.progress(module.step) >= 1
+        done = module.clock.is_done(module.step)
         if trainer.world_size > 1 and module.clock.seconds is not None:
             done = trainer.strategy.broadcast(done)
         if done:
@@ -71,7 +72,7 @@ class MetricsLog(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         now, module = time.perf_counter(), _ours(pl_module)
         seconds, step = self._last
-        if now - seconds >= LOG_SECONDS or module.clock.progress(module.step) >= 1:
+        if now - seconds >= LOG_SECONDS or module.clock.is_done(module.step):
             rate = (module.step - step) * module.recipe.batch / max(now - seconds, 1e-9)
             losses = {name: float(value) for name, value in module.losses.items()}
             self.write(trainer, module, {**losses, "images_per_second": round(rate, 1)})
@@ -124,17 +125,32 @@ class Validate(Callback):
         keep: Whether to remember the weights that have the best score.
         every_epoch: Validate after each, so that a resumed run decides as the undisturbed one; else validations are
             spaced so that they take a twentieth of the time.
+        seconds: What a validation is expected to take, until one was made.
     """
 
     def __init__(
-        self, split: Split, metrics: MetricsLog, *, patience: int = 0, keep: bool = False, every_epoch: bool = False
+        self,
+        split: Split,
+        metrics: MetricsLog,
+        *,
+        patience: int = 0,
+        keep: bool = False,
+        every_epoch: bool = False,
+        seconds: float = 0.0,
     ) -> None:
         self.split, self.metrics, self.patience = split, metrics, patience
         self.keep, self.every_epoch = keep, every_epoch
         self.best: tuple[float, dict[str, torch.Tensor]] | None = None
+        # What the best weights gave on the split; None after a resume, which keeps the weights alone.
+        self.best_evaluator: Evaluator | None = None
         self.best_step = self.misses = 0
         self.latest: dict[str, float] = {}
-        self._seconds, self._finished, self._progress = 0.0, -math.inf, -math.inf
+        self._seconds, self._finished, self._progress = seconds, -math.inf, -math.inf
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        _ours(pl_module).clock.reserve = self._seconds
+        if self._seconds > 0:
+            self._finished = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = _ours(pl_module)
@@ -143,7 +159,7 @@ class Validate(Callback):
         if not self.every_epoch and (
             pause * VALIDATION_SHARE < self._seconds
             or progress - self._progress < VALIDATION_PART
-            or progress >= 1  # the fit function evaluates the finished network itself
+            or module.clock.is_done(module.step)  # the fit function evaluates the finished network itself
         ):
             return
         self._progress = progress
@@ -159,15 +175,17 @@ class Validate(Callback):
         self.latest = evaluator.compute()
         self._finished = time.perf_counter()
         self._seconds = self._finished - start
+        module.clock.reserve = self._seconds
         self.metrics.write(trainer, module, {f"val_{name}": value for name, value in self.latest.items()})
         if self.keep:
-            self._judge(trainer, module)
+            self._judge(trainer, module, evaluator)
 
-    def _judge(self, trainer: Trainer, module: TrainingModule) -> None:
+    def _judge(self, trainer: Trainer, module: TrainingModule, evaluator: Evaluator) -> None:
         score = rank_of(module.task, self.latest)
         if self.best is None or score > self.best[0]:
             weights = {name: value.detach().clone() for name, value in module.result.state_dict().items()}
             self.best, self.best_step, self.misses = (score, weights), module.step, 0
+            self.best_evaluator = evaluator
         else:
             self.misses += 1
         if self.patience and self.misses >= self.patience:
@@ -290,7 +308,7 @@ class ProgressBar(Callback):
     """Shows how far the run is, the time left, loss, speed and the last validation.
 
     Args:
-        console: Where to; on a console that is no terminal each validation is a line instead.
+        console: Where to; on one that is no terminal a line for each validation, and at least every half minute.
         validate: Whose figures to show.
     """
 
@@ -319,14 +337,17 @@ class ProgressBar(Callback):
             return
         progress, sitting = module.clock.progress(module.step), module.clock.elapsed - module.clock.spent
         speed = (module.step - self._first_step) * module.recipe.batch / max(sitting, 1e-9)
-        facts = f"step {module.step:,}  loss {float(module.loss):.4f}  {speed:,.0f} images/s"
-        if self.validate and (latest := self.validate.latest):
+        passes = module.step / module.steps_per_epoch
+        facts = f"step {module.step:,}  pass {passes:.1f}  loss {float(module.loss):.4f}  {speed:,.0f} images/s"
+        latest = self.validate.latest if self.validate else {}
+        if latest:
             facts += f"  val {module.task.monitor} {latest[module.task.monitor]:.4f}"
-            now = time.perf_counter()
-            if self.bar.disable and latest is not self._shown and now - self._said >= LINE_SECONDS:
-                self.console.print(f"{progress:4.0%}  {facts}", highlight=False, soft_wrap=True)
-                self._shown, self._said = latest, now
-        self.bar.update(self.task, completed=progress, left=_time_left(module, progress), facts=facts)
+        now, left = time.perf_counter(), _time_left(module, progress)
+        pause = LINE_SECONDS if latest is not self._shown else QUIET_SECONDS
+        if self.bar.disable and now - self._said >= pause:
+            self.console.print(f"{progress:4.0%}  {facts}  {left} left", highlight=False, soft_wrap=True)
+            self._shown, self._said = latest, now
+        self.bar.update(self.task, completed=progress, left=left, facts=facts)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar.stop()

@@ -10,6 +10,8 @@ from pixelry.config import Budget, Recipe
 
 # A recipe's epochs are meant for tens of thousands of pictures; a few hundred need more passes to learn anything.
 LEAST_STEPS = 300
+# Of a budget in minutes at least this share is training, however long preparing the data takes.
+MIN_TRAINING_SHARE = 0.5
 
 
 @dataclass
@@ -18,24 +20,31 @@ class Clock:
 
     A budget of epochs or steps counts steps, and the same seed gives the same weights. A budget of minutes reads
     the clock, so that the run ends annealed and in time however busy the machine is; two such runs take different
-    numbers of steps.
+    numbers of steps. What comes before the first step (reading the data, choosing the fast path) and after the last
+    one (the final validation) is a part of the minutes too.
 
     Attributes:
         steps: Total steps, None for a budget of minutes.
         seconds: Total seconds, None for a budget of steps.
-        spent: Seconds that earlier sittings of a resumed run took.
+        spent: Seconds of training in earlier sittings of a resumed run.
+        begun: When the run began, by `time.perf_counter`; None where only training counts.
+        overhead: Seconds from there to the first step.
+        reserve: Seconds that are kept for what comes after the last step.
     """
 
     steps: int | None
     seconds: float | None
     spent: float = 0.0
+    begun: float | None = None
+    overhead: float = 0.0
+    reserve: float = 0.0
     _started: float | None = field(default=None, repr=False)
 
     @classmethod
-    def for_budget(cls, budget: Budget, recipe: Recipe, steps_per_epoch: int) -> Clock:
+    def for_budget(cls, budget: Budget, recipe: Recipe, steps_per_epoch: int, *, begun: float | None = None) -> Clock:
         """Return the clock of a budget; without one the recipe's epochs count, and at least 300 steps."""
         if budget.minutes is not None:
-            return cls(steps=None, seconds=60 * budget.minutes)
+            return cls(steps=None, seconds=60 * budget.minutes, begun=begun)
         if budget.steps is not None:
             return cls(steps=budget.steps, seconds=None)
         if budget.epochs is not None:
@@ -45,6 +54,8 @@ class Clock:
     def start(self) -> None:
         """Begin a sitting."""
         self._started = time.perf_counter()
+        if self.begun is not None and not self.spent:
+            self.overhead = self._started - self.begun
 
     def stop(self) -> None:
         """End the sitting."""
@@ -55,12 +66,35 @@ class Clock:
         """Seconds of training so far, over all sittings."""
         return self.spent + (0.0 if self._started is None else time.perf_counter() - self._started)
 
+    @property
+    def training_seconds(self) -> float:
+        """Seconds of a budget of minutes that are left to training, at least half of it."""
+        assert self.seconds is not None
+        return max(self.seconds - self.overhead - self.reserve, MIN_TRAINING_SHARE * self.seconds)
+
     def progress(self, step: int) -> float:
         """Return the part of the run that is done before `step`, in [0, 1]."""
         if self.steps is not None:
             return min(1.0, step / self.steps)
-        assert self.seconds is not None
-        return min(1.0, self.elapsed / self.seconds)
+        return min(1.0, self.elapsed / self.training_seconds)
+
+    def is_done(self, step: int) -> bool:
+        """Return whether the run ends before `step`: no step is begun of which less than half fits into the minutes."""
+        if self.steps is not None:
+            return step >= self.steps
+        return self.elapsed + 0.5 * self.elapsed / max(1, step) >= self.training_seconds
+
+    def expected_steps(self, step: int, since: int = 0) -> float:
+        """Return how many steps the whole run will have, at the speed of this sitting so far.
+
+        Args:
+            step: Steps taken so far.
+            since: The step at which this sitting began.
+        """
+        if self.steps is not None:
+            return float(self.steps)
+        pace = (self.elapsed - self.spent) / max(1, step - since)
+        return step + max(0.0, self.training_seconds - self.elapsed) / max(pace, 1e-9)
 
 
 POLY = 0.9

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor, nn
 
-from pixelry.config import EngineConfig, RunConfig
+from pixelry.config import Budget, EngineConfig, RunConfig
 from pixelry.data.augment import choose_policy, make_augment
 from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch, SeededBatches, make_loader
@@ -36,10 +38,12 @@ from pixelry.training.callbacks import (
 from pixelry.training.clock import Clock
 from pixelry.training.evaluate import evaluate_network
 from pixelry.training.module import TrainingModule
-from pixelry.training.speed import FORMATS, FastPath, choose_fast_path
+from pixelry.training.pace import Pace, PaceCheck
+from pixelry.training.speed import BUDGET_SECONDS, FORMATS, FastPath, choose_fast_path, seconds_per_image
 
 STATISTICS_IMAGES = 10_000
 STATISTICS_VALUES = 2**25
+MEASURING_SHARE = 0.03  # of a budget in minutes: what choosing the fast path may take
 CHECKPOINT = Path("checkpoints/last.ckpt")
 METRICS = Path("metrics.csv")
 SAMPLES = Path("samples")
@@ -68,6 +72,7 @@ class Fit:
         evaluator: Filled on the validation split; None without one.
         history: (seconds, score) at each validation, the last one included.
         interrupted: Whether CTRL-C ended the run before its budget.
+        warnings: What makes the model worse than it could be, such as too few steps.
         is_main: Whether this process is the one that writes files.
     """
 
@@ -82,6 +87,7 @@ class Fit:
     history: list[tuple[float, float]]
     interrupted: bool
     is_main: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def choice(self) -> str:
@@ -89,18 +95,53 @@ class Fit:
         return "" if self.last_score is None else f" (of step {self.kept_step:,}; the last has {self.last_score:.4f})"
 
 
-def fast_path_for(network: nn.Module, task: Task, split: Split, config: RunConfig) -> FastPath:
-    """Return how to run the network: as the user said, or as measured."""
+def measuring_budget(budget: Budget) -> float:
+    """Return how many seconds a run may take to choose its fast path: 3 % of its minutes, 10 s otherwise."""
+    return MEASURING_SHARE * 60 * budget.minutes if budget.minutes is not None else BUDGET_SECONDS
+
+
+def fast_path_for(
+    network: nn.Module,
+    task: Task,
+    split: Split,
+    config: RunConfig,
+    *,
+    budget: float | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+) -> FastPath:
+    """Return how to run the network: as the user chose, or as measured.
+
+    Args:
+        network: As it will be trained.
+        task: Gives the losses.
+        split: Prepared training images, of which one batch is measured.
+        config: Of the run.
+        budget: Seconds that a measurement may take; by default 3 % of a budget in minutes, and 10 s otherwise.
+        announce: Receives a line of text before anything is measured.
+    """
     engine = config.engine
     if engine.precision != "auto" and engine.memory_format != "auto":
-        return FastPath(engine.precision, engine.memory_format, "as told")
+        return FastPath(engine.precision, engine.memory_format, "set by the user")
     accelerator = "cpu" if engine.accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
-    batch: Batch = next(iter(make_loader(split, SeededBatches(len(split), config.recipe.batch, seed=0), workers=0)))
-    key = repr((config.task, task.options(), config.network, sorted(config.network_options.items())))
-    choice = choose_fast_path(network, task, batch, accelerator=accelerator, key=key)
+    budget = measuring_budget(config.budget) if budget is None else budget
+    batch, key = _first_batch(split, config), _speed_key(task, config)
+    choice = choose_fast_path(network, task, batch, accelerator=accelerator, key=key, budget=budget, announce=announce)
     precision = choice.precision if engine.precision == "auto" else engine.precision
     memory_format = choice.memory_format if engine.memory_format == "auto" else engine.memory_format
     return FastPath(precision, memory_format, choice.reason)
+
+
+def step_seconds(network: nn.Module, task: Task, split: Split, config: RunConfig, path: FastPath) -> float:
+    """Return the seconds that a training step takes for an image, timed on a few images of a prepared split."""
+    return seconds_per_image(network, task, _first_batch(split, config), path=path, key=_speed_key(task, config))
+
+
+def _first_batch(split: Split, config: RunConfig) -> Batch:
+    return next(iter(make_loader(split, SeededBatches(len(split), config.recipe.batch, seed=0), workers=0)))
+
+
+def _speed_key(task: Task, config: RunConfig) -> str:
+    return repr((config.task, task.options(), config.network, sorted(config.network_options.items())))
 
 
 def fit(
@@ -113,6 +154,8 @@ def fit(
     folder: Path,
     resume: bool = False,
     console: Console | None = None,
+    begun: float | None = None,
+    image_seconds: float = 0.0,
 ) -> Fit:
     """Train a network.
 
@@ -125,6 +168,8 @@ def fit(
         folder: Of the run: metrics.csv and checkpoints are written there.
         resume: Continue from the folder's checkpoint where there is one.
         console: Shows progress; None shows nothing.
+        begun: When the run began, by `time.perf_counter`: a budget in minutes counts from there.
+        image_seconds: Of a training step for an image, where that was timed: how long a validation will take.
 
     Raises:
         TrainingError: The loss is no longer a number; the last checkpoint is kept.
@@ -143,7 +188,7 @@ def fit(
     channels, *size = train.images[0].shape
     policy = choose_policy(channels, task.classes) if recipe.augment == "auto" else recipe.augment
     batches = SeededBatches(len(train), recipe.batch, seed=config.seed)
-    clock = Clock.for_budget(config.budget, recipe, batches.steps)
+    clock = Clock.for_budget(config.budget, recipe, batches.steps, begun=begun)
     module = TrainingModule(
         network,
         task,
@@ -160,10 +205,13 @@ def fit(
     if checkpoint:
         module.restore(checkpoint)
     log = MetricsLog(folder / METRICS, step=module.step)
-    validate = _validation(config, task, val, log)
+    validate = _validation(config, task, val, log, image_seconds)
     if validate and checkpoint:
         validate.restore(checkpoint)
-    bar = [ProgressBar(console, validate)] if console else []
+    pace = Pace(config.budget, len(train), (size[0], size[1]), task.smaller_sizes((size[0], size[1])), task.min_steps)
+    bar: list[Any] = []
+    if console:
+        bar = [ProgressBar(console, validate), PaceCheck(pace, partial(console.print, markup=False, highlight=False))]
     saver = Checkpoint(folder / CHECKPOINT, seconds=engine.checkpoint_seconds)
     callbacks = [*bar, log, *([validate] if validate else []), Samples(folder / SAMPLES), saver, StopInTime()]
     trainer = _make_trainer(config, callbacks, folder, strategy=strategy_for(config.engine, task))
@@ -187,10 +235,12 @@ def fit(
                 _run(trainer, module)
             except TrainingError as error:
                 raise TrainingError(f"{error}; {_kept(folder)}") from None
-    return _finish(module, validate, val, log, trainer, steps_per_epoch=batches.steps, interrupted=guard.interrupted)
+    return _finish(module, validate, val, log, trainer, pace=pace, interrupted=guard.interrupted)
 
 
-def _validation(config: RunConfig, task: Task, val: Split | None, log: MetricsLog) -> Validate | None:
+def _validation(
+    config: RunConfig, task: Task, val: Split | None, log: MetricsLog, image_seconds: float
+) -> Validate | None:
     """Return what validates a run, None without a split for that."""
     if val is None:
         return None
@@ -198,7 +248,9 @@ def _validation(config: RunConfig, task: Task, val: Split | None, log: MetricsLo
     wanted = patience > 0 or config.recipe.keep == "best"
     keep = wanted or (config.recipe.keep == "auto" and in_minutes and len(task.phases) == 1)
     every_epoch = patience > 0 or (wanted and not in_minutes)
-    return Validate(val, log, patience=patience, keep=keep, every_epoch=every_epoch)
+    # The forward pass is about a third of a training step.
+    expected = image_seconds * len(val) / 3
+    return Validate(val, log, patience=patience, keep=keep, every_epoch=every_epoch, seconds=expected)
 
 
 def _kept(folder: Path) -> str:
@@ -277,7 +329,7 @@ def _finish(
     log: MetricsLog,
     trainer: Trainer,
     *,
-    steps_per_epoch: int,
+    pace: Pace,
     interrupted: bool,
 ) -> Fit:
     network = module.result.to("cpu").eval().requires_grad_(True)
@@ -289,21 +341,26 @@ def _finish(
         log.write(trainer, module, {f"val_{name}": value for name, value in figures.items()})
         if validate and validate.best and validate.best[0] > rank_of(task, figures):
             network.load_state_dict(validate.best[1])
-            evaluator = evaluate_network(network, module.task, val, memory_format=module.memory_format)
+            evaluator = validate.best_evaluator or evaluate_network(
+                network, module.task, val, memory_format=module.memory_format
+            )
             task = module.task.calibrated(evaluator)
             kept, last = validate.best_step, figures[task.monitor]
+    epochs = module.step / module.steps_per_epoch
+    warning = pace.warning(module.step, epochs, finished=True) if any(True for _ in network.parameters()) else ""
     return Fit(
         network=network,
         task=task,
         steps=module.step,
         kept_step=kept,
         last_score=last,
-        epochs=module.step / steps_per_epoch,
+        epochs=epochs,
         seconds=module.clock.elapsed,
         evaluator=evaluator,
         history=log.series(f"val_{task.monitor}"),
         interrupted=interrupted,
         is_main=trainer.is_global_zero,
+        warnings=(warning,) if warning and not interrupted else (),
     )
 
 

@@ -20,7 +20,17 @@ from pixelry.data.framing import frame_for
 from pixelry.data.letterbox import has_area, letterbox, letterboxed, place_in
 from pixelry.data.loading import Batch
 from pixelry.errors import DataError, UsageError, unknown
-from pixelry.tasks.base import OF_TRAINING, Evaluator, Form, Source, Task, check_ranges, size_of, training_split
+from pixelry.tasks.base import (
+    OF_TRAINING,
+    Candidate,
+    Evaluator,
+    Form,
+    Source,
+    Task,
+    check_ranges,
+    size_of,
+    training_split,
+)
 from pixelry.tasks.detect.augment import Jitter, jitter, rescaled
 from pixelry.tasks.detect.metrics import DetectEvaluator
 
@@ -28,6 +38,7 @@ Size = tuple[int, int]
 
 STRIDE = 32  # sides of frames are multiples of it
 LONGEST = 320  # of a frame, unless the user says more: what a CPU trains on
+SMALLER = (256, 192)  # where the time does not suffice for that
 LEAST = 192  # of a frame: in a smaller one, what is small has too few places on the finest grid, of a stride of 8
 CANDIDATES = 1000  # of a picture before overlapping ones are taken out
 MOST_CALM = 10.0  # passes
@@ -85,6 +96,8 @@ class Detect(Task):
     tells: ClassVar[tuple[str, ...]] = ("classes",)
     placed: ClassVar[bool] = True
     by_tiles: ClassVar[str] = "boxes"
+    size_multiple: ClassVar[int] = STRIDE
+    min_side: ClassVar[int] = 4 * STRIDE
     recommended: ClassVar[str] = "yolo_n"
     ladder: ClassVar[tuple[str, ...]] = ("yolo_n", "ssd", "faster_rcnn")
 
@@ -147,6 +160,12 @@ class Detect(Task):
                 )
             return form
         return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE, least=LEAST))
+
+    @classmethod
+    def candidates(cls, split: Split) -> tuple[Candidate, ...]:
+        """Return the recommended detector with frames of 320 pixels and of fewer."""
+        frames = [frame_for(split, longest=longest, stride=STRIDE, least=LEAST) for longest in (LONGEST, *SMALLER)]
+        return tuple(Candidate(cls.recommended, frame) for frame in dict.fromkeys(frames))
 
     def fit_split(self, split: Split, *, size: Size, channels: int, training: bool = False) -> Split:
         """Return the split with its pictures in frames, and boxes in pixels of the frames."""

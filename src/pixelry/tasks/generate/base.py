@@ -17,10 +17,12 @@ from pixelry.data.loading import generator_for, native_size
 from pixelry.data.sheet import as_picture
 from pixelry.draw import draw_samples
 from pixelry.errors import DataError, ImageError, UsageError, unknown
-from pixelry.tasks.base import Form, Picture, Task, training_split
+from pixelry.tasks.base import Candidate, Form, Picture, Task, training_split
 from pixelry.types import Generated
 
 SHEET_ROWS = SHEET_COLUMNS = 10
+# Sides in pixels of the images that are made, where the data's own are larger or differ.
+SIDES = (64, 48, 32)
 
 # Called with the pictures that are finished, a fraction of one for each that is on its way.
 OnProgress = Callable[[float], None]
@@ -49,6 +51,7 @@ class Generate(Task):
     tells: ClassVar[tuple[str, ...]] = ("classes",)
     recommended: ClassVar[str] = "ddpm"
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "dcgan", "ddpm")
+    min_steps: ClassVar[int] = 500
     # Pictures that are drawn together.
     at_once: ClassVar[int] = 100
 
@@ -87,6 +90,14 @@ class Generate(Task):
                 "--size 64x64 (each is scaled to cover it and cropped at the centre)"
             )
         return form
+
+    @classmethod
+    def candidates(cls, split: Split) -> tuple[Candidate, ...]:
+        """Return the recommended generator at the images' own size, where it is one small size, and at smaller ones."""
+        native = native_size(split)
+        sides = [side for side in SIDES if native is None or side < min(native)]
+        own = [native] if native is not None and max(native) <= SIDES[0] else []
+        return tuple(Candidate(cls.recommended, size) for size in (*own, *((side, side) for side in sides)))
 
     def drawing(self) -> dict[str, Any]:
         """Return the options by which pictures are drawn, for the record of each."""

@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelry.data.dataset import Split, image_to_tensor
-from pixelry.data.framing import frame_for
+from pixelry.data.framing import SIZES, frame_for
 from pixelry.data.letterbox import place_in, scaled
 from pixelry.data.loading import native_size
+from pixelry.data.patches import image_sizes
 from pixelry.errors import UsageError
-from pixelry.tasks.base import OF_TRAINING, Form, Task, check_ranges
+from pixelry.tasks.base import OF_TRAINING, Candidate, Form, Task, check_ranges
 from pixelry.tasks.segment.augment import MaskJitter
 
 Size = tuple[int, int]
 
 STRIDE = 32
 LONGEST = 512  # of a frame, unless the user says more: what a CPU trains on
+SMALLER = (384, 256, 192)  # where the time does not suffice for that
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Window(Task):
     name: ClassVar[str] = "segment"
     placed: ClassVar[bool] = True
     tells: ClassVar[tuple[str, ...]] = ("classes",)
+    size_multiple: ClassVar[int] = STRIDE
+    min_side: ClassVar[int] = 3 * STRIDE
     recommended: ClassVar[str] = "fpn"
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "unet", "fcn", "lraspp", "fpn")
     least: ClassVar[int] = 0
@@ -81,6 +85,13 @@ class Window(Task):
         if native is not None and self.least <= max(native) <= LONGEST:
             return Form(form.channels, native)
         return Form(form.channels, frame_for(split, longest=LONGEST, stride=STRIDE, least=self.least))
+
+    @classmethod
+    def candidates(cls, split: Split) -> tuple[Candidate, ...]:
+        """Return the recommended segmenter at the usual size, and in smaller frames."""
+        own = max(max(size) for size in image_sizes(split.subset(range(min(SIZES, len(split))))))
+        frames = [frame_for(split, longest=longest, stride=STRIDE) for longest in SMALLER if longest < own]
+        return (Candidate(cls.recommended), *(Candidate(cls.recommended, frame) for frame in dict.fromkeys(frames)))
 
     def to_input(self, image: NDArray[Any], *, size: Size, channels: int) -> Tensor:
         """Return an image as uint8 (C, H, W), as large as it fits into the frame."""
