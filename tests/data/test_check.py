@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import doctest
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from skimage import data
+from torch.nn import functional as F
 
 from pixelry.data import check, findings
 from pixelry.data.builtin import digits
 from pixelry.data.check import CheckReport, check_dataset
 from pixelry.data.dataset import Dataset, FileImages, Split
+from pixelry.data.label_noise import judge_labels
 from pixelry.errors import ImageError
 from pixelry.pixels import encode_image, resize, write_image
 
@@ -310,6 +313,29 @@ def test_labels_that_cannot_be_judged():
     lot = torch.from_numpy(np.random.default_rng(0).integers(0, 10, len(clean)))
     report = check_dataset(Dataset("lot", {"train": Split(clean.images, {"label": lot})}, digits().classes))
     assert "labels could not be judged" in only(report, "labels-unchecked").message
+
+
+def test_no_label_is_doubted_by_a_model_that_is_not_clearly_good():
+    # Few images in which every fifth label is wrong: what a weak model doubts are its own mistakes.
+    clean = digits()["train"]
+    images, labels = clean.images[:300], clean.labels[:300].clone()
+    labels[::5] = (labels[::5] + 3) % 10
+    report = check_dataset(Dataset("weak", {"train": Split(images, {"label": labels})}, digits().classes))
+    assert not [finding for finding in report.findings if finding.kind == "label-noise"]
+    message = only(report, "labels-unchecked").message
+    assert re.search(r"agrees with \d+\.\d% of 300 labels, at least \d+\.\d% with 95 % confidence", message)
+
+
+def test_right_labels_are_not_doubted():
+    assert not [finding for finding in check_dataset(digits()).findings if finding.kind.startswith("label")]
+
+
+def test_probabilities_of_the_label_model_are_calibrated():
+    train = digits()["train"]
+    judged = judge_labels(F.interpolate(train.images, (16, 16)), train.labels.numpy())
+    assert judged is not None
+    assert judged.confidence.mean() == pytest.approx(judged.accuracy, abs=0.01)
+    assert 0.2 < judged.temperature < 1  # without it the model claims less than it is right
 
 
 def test_data_without_labels_or_images():

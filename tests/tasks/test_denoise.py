@@ -29,6 +29,7 @@ from pixelry.errors import DataError, ImageError, UsageError
 from pixelry.networks.denoise import _classical, dncnn, logistic, unet
 from pixelry.pixels import gaussian_noise, read_image, write_image
 from pixelry.tasks.denoise import Likelihood, Regression
+from pixelry.tasks.denoise.camera import camera_noise
 from pixelry.training.evaluate import evaluate_network
 from pixelry.types import Restored
 
@@ -85,6 +86,30 @@ def test_poisson_noise_has_mean_and_variance_of_its_counts() -> None:
     noisy = observed(Likelihood(noise="poisson", peak=50), torch.full((2, 1, 128, 128), 0.4))
     assert float(noisy.mean()) == pytest.approx(0.4, abs=0.003)
     assert float((noisy * 50).var()) == pytest.approx(20, rel=0.05)
+
+
+def test_camera_noise_depends_on_brightness_and_is_shared_by_neighbours() -> None:
+    grey = torch.full((8, 3, 64, 64), 0.5)
+    noisy = camera_noise(grey, sigma=8, generator=torch.Generator().manual_seed(1))
+    assert (noisy - grey).std() * 255 == pytest.approx(8, rel=0.5)
+    assert 0 <= noisy.min() <= noisy.max() <= 1
+    left, right = (part - part.mean((-2, -1), keepdim=True) for part in (noisy[..., :-1], noisy[..., 1:]))
+    assert float((left * right).mean() / (left * left).mean()) > 0.2
+    white = torch.full((8, 3, 64, 64), 0.9)
+    brighter = camera_noise(white, sigma=8, generator=torch.Generator().manual_seed(1))
+    assert (brighter - white).std() < (noisy - grey).std()  # the tone curve is flat in the lights
+
+
+def test_camera_noise_has_a_range_of_levels_unless_one_is_set(photos: px.Dataset) -> None:
+    task = Regression.from_dataset(photos, noise="camera")
+    assert (task.sigma_min, task.sigma, task.loss) == (0.5, 25.0, "psnr")
+    assert Regression.from_dataset(photos, noise="camera", sigma=10.0).sigma_min == 0
+    fixed = task.with_settings({"noise": "camera", "sigma": 10.0})
+    assert "at mid-grey of sigma 10 (of 255)" in fixed.describe()
+    assert "Gaussian noise of sigma 10" in task.with_settings({"sigma": 10.0}).describe()
+    batch = {"image": torch.rand(2, 1, 16, 16), "index": torch.arange(2)}
+    first, again = (fixed.observe(batch, training=False)["image"] for _ in range(2))
+    assert torch.equal(first, again)
 
 
 def test_the_noise_of_an_evaluation_follows_from_the_pictures_number_alone() -> None:

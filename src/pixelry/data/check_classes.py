@@ -8,7 +8,7 @@ import numpy as np
 
 from pixelry.data.dataset import Dataset
 from pixelry.data.findings import Example, Finding, Severity, counted, listed
-from pixelry.data.label_noise import MIN_PER_CLASS, Judgement, small_classes
+from pixelry.data.label_noise import MIN_ACCURACY, MIN_PER_CLASS, Judgement, small_classes
 from pixelry.data.scan import Scan
 
 IMBALANCE = 10
@@ -80,18 +80,22 @@ def label_findings(scan: Scan, judged: Judgement | None) -> Iterator[Finding]:
     if judged is None:
         return
     count = len(judged.suspicious)
-    if count:
-        share = count / len(judged.positions)
-        hint = "; it is a simple model, so take them as hints" if judged.accuracy < 0.9 else ""
+    agrees = f"the quick model agrees with {judged.accuracy:.1%} of {len(judged.positions):,} labels"
+    if not judged.usable:
         message = (
-            f"{counted(count, 'label')} of {len(judged.positions):,} improbable to a quick model, which agrees with "
-            f"{judged.accuracy:.1%} of all{hint}: look at the sheet, and correct what is wrong"
+            f"labels could not be judged: {agrees}, at least {judged.accuracy_low:.1%} with 95 % confidence; of a "
+            f"model below {MIN_ACCURACY:.0%} most of what it reports are its own mistakes. Train a network, and look "
+            "at the mistakes in its report (`pixelry evaluate`)"
+        )
+        yield Finding("info", "labels-unchecked", message)
+    elif count:
+        share = count / len(judged.positions)
+        message = (
+            f"{counted(count, 'label')} of {len(judged.positions):,} improbable, of which at least "
+            f"{judged.precision:.0%} are expected to be wrong ({agrees}): look at the sheet, and correct what is wrong"
         )
         examples = tuple(_suspicious(scan, judged, int(i)) for i in judged.suspicious[:MOST_LABELS])
         yield Finding("warning" if share >= NOISY_SHARE else "info", "label-noise", message, examples, count)
-    elif not judged.usable:
-        message = f"labels could not be judged: the quick model agrees with {judged.accuracy:.0%}, too few to trust it"
-        yield Finding("info", "labels-unchecked", message)
 
 
 def _suspicious(scan: Scan, judged: Judgement, index: int) -> Example:

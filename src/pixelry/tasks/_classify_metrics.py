@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
@@ -18,12 +16,12 @@ from torchmetrics.utilities import dim_zero_cat
 from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch
 from pixelry.draw import confusion_figure, reliability_figure
+from pixelry.logistic.calibration import fit_temperature
 from pixelry.pixels import contact_sheet
 from pixelry.tasks.base import Evaluator, Findings, Picture, Table
 
 ECE_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 MISTAKES = 32
-TEMPERATURE_LIMIT = 20.0
 
 
 class ClassifyEvaluator(Evaluator):
@@ -116,19 +114,8 @@ class ClassifyEvaluator(Evaluator):
         return (logits[order] / self.temperature).softmax(1), labels[order], indices[order]
 
     def best_temperature(self) -> float:
-        """Return the temperature at which the gathered labels are most probable (Guo et al. 2017, section 4.2).
-
-        One imagined image of random label is spread over the N real ones, as in Laplace's rule of succession: where
-        every answer is right, likelihood alone would ask for infinite certainty.
-        """
-        logits, labels = dim_zero_cat(self.logits).cpu().double(), dim_zero_cat(self.labels).cpu()
-        imagined = 1 / (len(labels) + 1)
-
-        def loss(log_temperature: float) -> float:
-            return float(F.cross_entropy(logits / math.exp(log_temperature), labels, label_smoothing=imagined))
-
-        limit = math.log(TEMPERATURE_LIMIT)
-        return math.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x)
+        """Return the temperature at which the gathered labels are most probable (Guo et al. 2017, section 4.2)."""
+        return fit_temperature(dim_zero_cat(self.logits).cpu(), dim_zero_cat(self.labels).cpu())
 
     def _per_class(self, predicted: Tensor, labels: Tensor, average: str | None = None) -> Any:
         return precision_recall_fscore_support(

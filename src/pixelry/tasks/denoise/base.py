@@ -18,7 +18,7 @@ from pixelry.tasks._restoration import Restoration
 from pixelry.tasks._restoration_metrics import PAIRS, RestorationEvaluator
 from pixelry.tasks.base import Evaluator, Task, training_split
 from pixelry.tasks.denoise.blind import MASKED, hidden
-from pixelry.tasks.denoise.noise import Noise, add_noise, check_noise, for_evaluation, reach
+from pixelry.tasks.denoise.noise import Noise, add_noise, check_noise, for_evaluation, reach, with_camera_range
 
 # Of the noise on which models are judged: image k of a split gets the noise of mix_seed(NOISE_SEED, k).
 NOISE_SEED = 2017
@@ -34,10 +34,11 @@ class Denoise(Restoration):
     intensities themselves), each a file of this folder.
 
     Attributes:
-        noise: "gaussian", "salt_pepper", "poisson", or "jpeg", the losses of that format. "given": the pictures have
+        noise: "gaussian", "salt_pepper", "poisson", "jpeg", the losses of that format, or "camera", that of photographs
+            (see `camera_noise`). "given": the pictures have
             noise of their own. That is what pairs of noisy and clean pictures ask for by themselves; of pictures
             without clean ones it says that they are noisy, and that the network is to learn from them alone.
-        sigma: Standard deviation of the Gaussian noise, on the scale of 255 grey levels.
+        sigma: Standard deviation of the Gaussian noise, on the scale of 255 grey levels; of a camera's, at mid-grey.
         sigma_min: Where above 0, each picture's sigma is drawn uniformly from sigma_min to sigma (blind denoising).
         amount: Share of the pixels that salt and pepper replace.
         peak: Photons of a white pixel under Poisson noise.
@@ -77,6 +78,10 @@ class Denoise(Restoration):
                 f"noise is {options['noise']}, and {dataset.name} has noisy pictures beside the clean ones; leave "
                 "noise out to learn from these pairs, or give the folder of the clean pictures alone"
             )
+        options = with_camera_range(options)
+        if options.get("noise") == "camera" and "loss" in cls.settable():
+            # The squared error is nearly all that of the noisiest images; its logarithm counts each alike.
+            options.setdefault("loss", "psnr")
         return super().from_dataset(dataset, **options)
 
     def fit_split(self, split: Split, *, size: tuple[int, int], channels: int, training: bool = False) -> Split:
@@ -103,6 +108,7 @@ class Denoise(Restoration):
             "gaussian": f"Gaussian noise of sigma {sigma}, unclipped",
             "salt_pepper": f"salt and pepper on {100 * self.amount:g} % of the pixels",
             "poisson": f"Poisson noise of {self.peak:g} photons at white",
+            "camera": f"noise as of a camera, at mid-grey of sigma {sigma}, partly demosaicked and partly as JPEG",
             "jpeg": f"losses of JPEG at quality {self.quality}",
             "given": "the noise that the pictures have",
         }[self.noise]

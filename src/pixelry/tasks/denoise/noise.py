@@ -10,10 +10,11 @@ from torch import Generator, Tensor
 
 from pixelry.errors import UsageError
 from pixelry.pixels import encode_image, read_image
+from pixelry.tasks.denoise.camera import SIGMA_MAX, SIGMA_MIN, camera_noise
 
-Kind = Literal["gaussian", "salt_pepper", "poisson", "jpeg"]
+Kind = Literal["gaussian", "salt_pepper", "poisson", "jpeg", "camera"]
 # What is added, or that nothing is: the pictures have noise of their own.
-Noise = Literal["gaussian", "salt_pepper", "poisson", "jpeg", "given"]
+Noise = Literal["gaussian", "salt_pepper", "poisson", "jpeg", "camera", "given"]
 
 
 # The kind of noise that an option belongs to.
@@ -39,12 +40,20 @@ def for_evaluation(settings: Mapping[str, Any]) -> dict[str, Any]:
         >>> for_evaluation({"sigma": 25.0})
         {'sigma': 25.0, 'sigma_min': 0.0, 'noise': 'gaussian'}
     """
-    complete = dict(settings)
+    complete = with_camera_range(settings)
     if "sigma" in complete:
         complete.setdefault("sigma_min", 0.0)
     kinds = {KIND_OF_OPTION[name] for name in settings if name in KIND_OF_OPTION}
     if len(kinds) == 1:
         complete.setdefault("noise", kinds.pop())
+    return complete
+
+
+def with_camera_range(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which camera noise has levels: a range that suits photographs, where none was set."""
+    complete = dict(settings)
+    if complete.get("noise") == "camera" and "sigma" not in complete:
+        complete |= {"sigma": SIGMA_MAX, "sigma_min": complete.get("sigma_min", SIGMA_MIN)}
     return complete
 
 
@@ -79,8 +88,9 @@ def add_noise(
         images: (B, C, H, W) float in [0, 1].
         kind: "gaussian": x + sigma / 255 n with n standard normal. "salt_pepper": `amount` of the pixels become black
             or white, all channels alike, half of them each. "poisson": Poisson(peak x) / peak, the photons of an image
-            in which white is `peak` of them. "jpeg": what a JPEG file keeps of 256 levels.
-        sigma: Of the Gaussian, on the scale of 255 grey levels.
+            in which white is `peak` of them. "jpeg": what a JPEG file keeps of 256 levels. "camera": as
+            `camera_noise` has it.
+        sigma: Of the Gaussian, on the scale of 255 grey levels; of a camera's noise, at mid-grey.
         sigma_min: Where above 0, the sigma of each image is drawn uniformly from sigma_min to sigma.
         amount: Share of pixels, 0 to 1.
         peak: Photons of a white pixel.
@@ -92,6 +102,8 @@ def add_noise(
     def uniform(*size: int) -> Tensor:
         return torch.rand(size, generator=generator).to(device)
 
+    if kind == "camera":
+        return camera_noise(images, sigma=sigma, sigma_min=sigma_min, generator=generator)
     if kind == "gaussian":
         level = sigma_min + (sigma - sigma_min) * uniform(*shape) if sigma_min else sigma
         return images + level / 255 * torch.randn(images.shape, generator=generator).to(device)
