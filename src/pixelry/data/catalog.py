@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pixelry import plugins
+from pixelry.arguments import verb
 from pixelry.data.arrays import dataset_from_arrays, dataset_from_torch
 from pixelry.data.builtin import BUILT_IN
 from pixelry.data.dataset import Dataset, Split
@@ -19,6 +20,7 @@ from pixelry.errors import DataError, UsageError
 from pixelry.paths import cache_dir, data_dir
 
 
+@verb
 def load_dataset(source: Any, *, test: Any = None, format: str | None = None, name: str | None = None) -> Dataset:
     """Load a data set.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pixelry.arguments import verb
 from pixelry.data.check_boxes import box_findings
 from pixelry.data.check_classes import class_findings, label_findings
 from pixelry.data.check_images import copy_findings, image_findings, near_findings
@@ -18,6 +19,7 @@ from pixelry.data.scan import scan_dataset
 __all__ = ["CheckReport", "check_dataset"]
 
 
+@verb
 def check_dataset(dataset: Dataset, *, label_noise: bool = True, seed: int = 0) -> CheckReport:
     """Look for what spoils training: unreadable images, odd ones, duplicates, leaks, rare classes, wrong labels.
 
