@@ -245,6 +245,17 @@ def test_without_pandas_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         px.Results().to_pandas()
 
 
+def test_what_a_check_found_has_a_card(animals: Path) -> None:
+    (animals / "dog" / "copy.png").write_bytes((animals / "cat" / "0.png").read_bytes())
+    report = px.check_dataset(px.load_dataset(animals), label_noise=False)
+    card = report._repr_html_()
+    assert "labelled differently" in card
+    assert "copy.png" in card
+    assert len(repr(report)) < 1000 + sum(len(str(finding)) for finding in report.findings)
+    assert "array(" not in repr(report)
+    assert len(card) < MAX_OUTPUT
+
+
 def test_a_model_has_a_card(model: px.Model) -> None:
     card = model._repr_html_()
     assert "logistic (classify)" in card

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelry.display import MAX_PAGE, card_html, downscaled
+
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 # Examples of a finding that a report carries: enough to see what it is about; `total` says how many there are.
@@ -130,6 +132,18 @@ class CheckReport:
 
     def __str__(self) -> str:
         return self.summary()
+
+    def __repr__(self) -> str:
+        return f"CheckReport({self.summary()})"
+
+    def _repr_html_(self) -> str:
+        head, *_ = self.summary().splitlines()
+        rows = [
+            (finding.severity, finding.message, "; ".join(map(str, finding.examples[:MAX_LINES])))
+            for finding in self.findings
+        ]
+        picture = downscaled(self.sheet, MAX_PAGE) if self.sheet is not None else None
+        return card_html(head, columns=("severity", "what was found", "examples"), rows=rows, picture=picture)
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
