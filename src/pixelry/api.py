@@ -184,6 +184,8 @@ def _train(
             highlight=False,
             soft_wrap=True,
         )
+        for warning in result.warnings:
+            console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     return model
 
 

@@ -312,6 +312,7 @@ def _card(
             "seed": config.seed,
             "precision": config.engine.precision,
             "memory_format": config.engine.memory_format,
+            "warnings": list(result.warnings),
         },
         versions=versions(),
     )
