@@ -25,6 +25,10 @@ from torchvision.transforms.v2 import functional as T
 
 IGNORE = 255
 MULTIPLE = 32
+# The peer's best form on the machine at hand: bfloat16 only where the processor has it, since torch emulates it slowly.
+BFLOAT16 = any(
+    torch.cpu.get_capabilities().get(name) is True for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
+)
 
 
 def pairs(root: Path, split: str, classes: int) -> list[tuple[torch.Tensor, torch.Tensor, str]]:
@@ -82,7 +86,7 @@ def main() -> None:
             order += random.sample(range(len(train)), len(train))
         chosen = [changed(*train[order.pop(0)][:2], size) for _ in range(given.batch)]
         images, ids = (torch.stack(parts) for parts in zip(*chosen, strict=True))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
             logits = network(((images - mean) / std).contiguous(memory_format=torch.channels_last))
         logits = logits.float()
         loss = F.cross_entropy(logits, ids, ignore_index=IGNORE) + dice(logits, ids)
@@ -104,6 +108,7 @@ def main() -> None:
             times.append(time.perf_counter() - begin)
             Image.fromarray(ids.numpy().astype(np.uint8)).save(folder / f"{name}.png")
     row = {"peer": f"unet-{given.encoder}", "version": smp.__version__, "seconds": round(seconds, 1)}
+    row["precision"] = "bfloat16" if BFLOAT16 else "float32"
     row |= {"training_images_per_s": round(seen / seconds, 1), "images_per_s": round(1 / float(np.median(times)), 1)}
     print(json.dumps(row))
     (given.out / f"unet-{given.encoder}.json").write_text(json.dumps(row))
