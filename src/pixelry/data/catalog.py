@@ -15,6 +15,7 @@ from pixelry.arguments import verb
 from pixelry.data.arrays import dataset_from_arrays, dataset_from_torch
 from pixelry.data.builtin import BUILT_IN
 from pixelry.data.dataset import Dataset, Split
+from pixelry.data.file_notes import with_file_notes
 from pixelry.data.known import DOWNLOADS, Download, find_data
 from pixelry.errors import DataError, UsageError
 from pixelry.paths import cache_dir, data_dir
@@ -134,7 +135,7 @@ def _fetch(name: str, entry: Download, root: Path) -> None:
 def _path(path: Path, format: str | None) -> Dataset:
     if format is not None:
         read: Dataset = plugins.formats.load(format).read(path)
-        return read
+        return with_file_notes(read, path)
     found = _recognised(path)
     if len(found) > 1:
         raise DataError(f"{path} looks like several formats: {', '.join(found)}; say which with --format")
@@ -142,7 +143,7 @@ def _path(path: Path, format: str | None) -> Dataset:
         looked = "".join(f"\n- {name}: {plugins.formats.load(name).LOOKS_FOR}" for name in plugins.formats.names())
         raise DataError(f"{path} is in no format that is recognised; what was looked for:{looked}")
     dataset: Dataset = plugins.formats.load(found[0]).read(path)
-    return dataset
+    return with_file_notes(dataset, path)
 
 
 def _recognised(path: Path) -> list[str]:

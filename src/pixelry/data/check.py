@@ -12,7 +12,8 @@ from pixelry.data.check_masks import mask_findings
 from pixelry.data.check_sheet import check_sheet
 from pixelry.data.dataset import Dataset
 from pixelry.data.duplicates import exact_groups, near_groups
-from pixelry.data.findings import SEVERITIES, CheckReport
+from pixelry.data.file_notes import shallow_bits, shallow_note
+from pixelry.data.findings import SEVERITIES, CheckReport, Finding
 from pixelry.data.label_noise import judge_labels
 from pixelry.data.scan import scan_dataset
 
@@ -56,5 +57,7 @@ def check_dataset(dataset: Dataset, *, label_noise: bool = True, seed: int = 0) 
     findings = [*image_findings(scan), *class_findings(dataset), *box_findings(scan), *mask_findings(scan)]
     findings += [*copy_findings(scan, copies), *near_findings(scan, near)]
     findings += label_findings(scan, judged) if label_noise else []
+    if bits := shallow_bits(dataset):
+        findings.append(Finding("warning", "few-levels", shallow_note(bits)))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return CheckReport(dataset.name, len(scan.labels), tuple(findings), check_sheet(scan, judged, copies, near))

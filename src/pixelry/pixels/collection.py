@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import overload
 
 from pixelry.errors import ImageError
+from pixelry.pixels import heif
 from pixelry.pixels.dtype import Image
 from pixelry.pixels.io import SUFFIXES, Mode, read_image
 
@@ -20,8 +21,8 @@ def image_files(source: Files, recursive: bool = True) -> list[Path]:
 
     Args:
         source: A folder, a glob pattern ("photos/**/*.png"), a file, or a list of these. From folders and
-            patterns come the files with the suffix of a known format, hidden ones left out; a file named by
-            itself is listed whatever its suffix.
+            patterns come the files with the suffix of a known format, hidden ones left out, and HEIC without the
+            extra `heif`; a file named by itself is listed whatever its suffix.
         recursive: Look into the folders' folders too.
 
     Returns:
@@ -72,7 +73,35 @@ def _is_inner(root: Path, name: str) -> bool:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    suffix = path.suffix.lower()
+    readable = suffix in SUFFIXES and (suffix not in heif.HEIF_SUFFIXES or heif.has_heif())
+    return readable and not path.name.startswith(".")
+
+
+def unreadable_heif(source: Files) -> list[Path]:
+    """Return the HEIC and HEIF files that `image_files` leaves out of folders and patterns without the extra `heif`.
+
+    Args:
+        source: As `image_files` takes it.
+
+    Examples:
+        >>> import tempfile
+        >>> unreadable_heif(tempfile.mkdtemp())
+        []
+    """
+    if heif.has_heif():
+        return []
+    if not isinstance(source, str | Path):
+        return naturally_sorted({file for item in source for file in unreadable_heif(item)})
+    folder = Path(source)
+    inside: set[Path] = set()
+    if folder.is_dir():
+        for root, folders, names in os.walk(folder, followlinks=True):
+            folders[:] = [name for name in folders if _is_inner(Path(root), name)]
+            inside.update(Path(root, name) for name in names if not name.startswith("."))
+    elif not folder.exists():
+        inside.update(map(Path, glob.glob(str(source), recursive=True)))  # noqa: PTH207 (absolute patterns)
+    return naturally_sorted(file for file in inside if file.suffix.lower() in heif.HEIF_SUFFIXES)
 
 
 def naturally_sorted(paths: Iterable[Path]) -> list[Path]:

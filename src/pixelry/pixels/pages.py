@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from pathlib import Path
 
 from PIL import Image as PILImage
@@ -45,6 +46,34 @@ def count_pages(source: Path) -> int:
             with headers_only(), PILImage.open(source, formats=FRAMED) as picture:
                 return int(getattr(picture, "n_frames", 1))
     return 1
+
+
+def has_more_pages(source: Path) -> bool:
+    """Return whether a TIFF has a further directory, or a file is of another format: quick, before `count_pages`.
+
+    Args:
+        source: An image; False for one that cannot be read.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from pixelry.pixels import write_image
+        >>> has_more_pages(write_image(Path(tempfile.mkdtemp()) / "one.tif", np.zeros((2, 2), dtype=np.uint8)))
+        False
+    """
+    with contextlib.suppress(OSError, struct.error), source.open("rb") as file:
+        head = file.read(16)
+        if kind_of(head) != "TIFF":
+            return True
+        order = "<" if head[:2] == b"II" else ">"
+        big = b"+" in head[2:4]
+        # BigTIFF counts with eight bytes what TIFF counts with four, and entries with eight instead of two.
+        (start,) = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)
+        file.seek(start)
+        (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
+        file.seek(count * (20 if big else 12), 1)
+        return any(file.read(8 if big else 4))
+    return False
 
 
 def chosen_pages(pages: str | int | None, count: int) -> tuple[int, ...]:

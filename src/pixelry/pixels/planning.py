@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelry.errors import ExistsError, ImageError, UsageError, unknown
-from pixelry.pixels.collection import Files, image_files, naturally_sorted
+from pixelry.pixels.collection import Files, image_files, naturally_sorted, unreadable_heif
 from pixelry.pixels.encode import FORMATS, WITH_QUALITY, format_of
-from pixelry.pixels.heif import HEIF_SUFFIXES, has_heif, left_out_note, require_heif
+from pixelry.pixels.heif import HEIF_SUFFIXES, left_out_note, require_heif
 from pixelry.pixels.pages import chosen_pages, count_pages
 
 
@@ -42,18 +42,14 @@ def listed(files: Files, out: Path | None) -> tuple[dict[Path, Path], tuple[str,
         UsageError: There are no files.
     """
     placed: dict[Path, Path] = {}
-    left_out: set[Path] = set()
     for source in [files] if isinstance(files, str | Path) else files:
         root = _root(source)
         for path in _members(source):
             # Results of an earlier run, in a folder below their sources, are no sources.
             if out is not None and path.parent != root and path.resolve().is_relative_to(out.resolve()):
                 continue
-            # A file that was named fails by itself; of a folder the others go on without it.
-            if path.suffix.lower() in HEIF_SUFFIXES and not has_heif() and path != Path(source):
-                left_out.add(path)
-            else:
-                placed.setdefault(path, path.relative_to(root))
+            placed.setdefault(path, path.relative_to(root))
+    left_out = unreadable_heif(files)
     notes = (left_out_note(len(left_out)),) if left_out else ()
     if not placed:
         raise UsageError("; ".join([f"no image files in {files}; looked for {', '.join(FORMATS)}", *notes]))

@@ -10,6 +10,7 @@ from pixelry.data.formats._mask_values import find_legend, understand
 from pixelry.data.formats._masks import Pair, mask_dataset, matched
 from pixelry.data.formats._shared import split_of, subfolders
 from pixelry.data.formats._two_folders import Place, holds_pictures, places
+from pixelry.data.stacks import pages_of_pairs
 from pixelry.errors import DataError
 from pixelry.pixels import image_files
 
@@ -80,7 +81,9 @@ def read(path: Path) -> Dataset:
             raise DataError(
                 f"{place.images} is a second folder of split '{place.split}'; put them together, or move it"
             )
-        splits[place.split] = pairs
+        paged, stacked = pages_of_pairs([(pair.image, pair.mask) for pair in pairs])
+        splits[place.split] = [Pair(*each) for each in paged]
+        notes += stacked
         notes.append("masks are called like their images" + (f", and {ends}" if ends else ""))
     folders = dict.fromkeys([path, *(f for place in places for f in (place.others, place.others.parent))])
     annot = all(place.others.name.endswith("annot") for place in places)
