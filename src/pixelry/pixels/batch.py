@@ -113,16 +113,12 @@ def process(
     check_quality(quality, planned)
     if given.get("bits") == AUTO:
         given["bits"] = _bits_of_all(planned, jobs)
-    how = {
-        "dtype": given.get("dtype"),
-        "scaled": "bits" in given or "range" in given,
-        "quality": quality or DEFAULT_QUALITY,
-        "srgb": to_srgb,
-    }
-    tasks = [
-        (job.source, partial(change_file, job, Writing(_operation(operation, given, number), **how)))
-        for number, job in enumerate(planned)
-    ]
+    scaled = "bits" in given or "range" in given
+    tasks = []
+    for number, job in enumerate(planned):
+        change = _operation(operation, given, number)
+        how = Writing(change, given.get("dtype"), scaled, quality or DEFAULT_QUALITY, to_srgb)
+        tasks.append((job.source, partial(change_file, job, how)))
     return collected(*run_tasks(tasks, jobs, on_progress), left_out)
 
 
