@@ -27,7 +27,7 @@ LAYERS = [
     {"training"},
     {"report"},
     {"video", "card", "inputs", "model"},
-    {"features", "judging", "way", "tiling", "watching"},
+    {"denoising", "features", "judging", "way", "tiling", "watching"},
     {"runs", "estimates", "choice", "rungs", "comparison", "predictions"},
     {"api", "api_compare", "api_data", "api_plan", "api_generate", "api_predict", "api_splits"},
     {"tour", "signatures"},

@@ -266,6 +266,8 @@ def predict(
     skip_errors: bool = False,
     progress: bool = True,
     strip: bool = False,
+    strength: float | None = None,
+    sigma: float | str | None = None,
 ) -> Result | Results:
     """Predict for images, folders, patterns, videos and cameras.
 
@@ -284,6 +286,9 @@ def predict(
         skip_errors: Go on when an image cannot be read, and name it at the end.
         progress: Show progress of videos on stderr.
         strip: Of a denoiser or upscaler: also write NAME-strip, before and after side by side.
+        strength: Of a denoiser: how much of its answer is taken, from 0 (the image as it was) to 1.
+        sigma: Of a denoiser: the noise of the images, of 255 levels, or auto to estimate and print that of each;
+            classical methods restore by it.
 
     Raises:
         ImageError: An image or video cannot be read.
@@ -297,10 +302,10 @@ def predict(
         preflight.check_inputs(inputs)
     preflight.check_numbers(tile=tile, batch=batch)
     preflight.check_out(out)
-    boxes = {"confidence": confidence, "overlap": overlap, "only": only}
+    boxes = {"confidence": confidence, "overlap": overlap, "only": only, "strength": strength}
     return predict_all(
         model, inputs, out=out, boxes=boxes, settings=settings or {}, tile=tile, batch=batch, skip_errors=skip_errors,
-        progress=progress, strip=strip,
+        progress=progress, strip=strip, sigma=sigma,
     )  # fmt: skip
 
 

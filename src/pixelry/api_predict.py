@@ -28,8 +28,10 @@ def predict_all(
     skip_errors: bool,
     progress: bool,
     strip: bool,
+    sigma: float | str | None = None,
 ) -> Result | Results:
-    """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of detectors."""
+    """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of some tasks alone."""
+    from pixelry.denoising import for_images, noted
     from pixelry.folders import make_folder
     from pixelry.inputs import gather, has_images, is_several, single_pages
     from pixelry.model import load_model
@@ -39,7 +41,7 @@ def predict_all(
     from pixelry.types import Results
     from pixelry.video import is_video, video_files
 
-    loaded = load_model(model)
+    loaded = for_images(load_model(model), sigma)
     given = {**settings, **known_options(loaded, boxes)}
     several = is_several(inputs)
     items = list(inputs) if several else [inputs]
@@ -47,7 +49,7 @@ def predict_all(
     images = [item for item in items if not is_video(item) and (not video_files(item) or has_images(item))]
     if videos and out is None:
         raise UsageError(f"a video has many frames: give --out FOLDER for what is found in {videos[0]}")
-    loaded.task.with_settings(given)  # what is wrong with them is said before a folder is made
+    task = loaded.task.with_settings(given)  # what is wrong with them is said before a folder is made
     restores = isinstance(loaded.task, Restoration)
     if strip and not restores:
         raise UsageError(f"a model for {loaded.card.task} restores no picture: --strip shows one before and after")
@@ -65,6 +67,8 @@ def predict_all(
             found = loaded.predict_each(gathered, batch=batch, settings=given, failed=failed)
         else:
             found = predict_tiles(loaded, gathered, tile, settings=given, failed=failed)
+        if restores:
+            found = noted(found, loaded, sigma, strength=getattr(task, "strength", 1.0))
         if folder:
             results = save_predictions(found, folder, results.failed, strip=strip)
         else:
@@ -126,7 +130,8 @@ def known_options(model: Model, options: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value is not None}
     foreign = [f"--{name}" for name in given if name not in model.task.settable()]
     if foreign:
-        raise UsageError(f"a model for {model.card.task} has no {' and no '.join(foreign)}: these are for detectors")
+        owner = "denoisers" if foreign == ["--strength"] else "detectors"
+        raise UsageError(f"a model for {model.card.task} has no {' and no '.join(foreign)}: these are for {owner}")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 

@@ -6,6 +6,7 @@ Shapes are checked on creation, so that a result that exists is a result that ho
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,11 +150,15 @@ class Restored(_Picture):
         image: (H, W) or (H, W, C), of the shape and dtype of what was given, or enlarged a whole number of times.
         name: What the image is called: its path, or "#3" for the fourth of a batch.
         source: The image as it was given, or the path to read it from again.
+        sigma: The standard deviation of its noise before, of 255 levels, where that was asked for.
+        note: A warning, such as that its noise is not what the model was trained for.
     """
 
     image: NDArray[Any]
     name: str
     source: NDArray[Any] | Path
+    sigma: float | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         if self.image.ndim not in (2, 3):
@@ -167,8 +172,10 @@ class Restored(_Picture):
         return read_image(self.source) if isinstance(self.source, Path) else self.source
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold: name, shape, dtype."""
-        return {"name": self.name, "shape": list(self.image.shape), "dtype": str(self.image.dtype)}
+        """Return what JSON can hold: name, shape, dtype, and the noise and a warning where there are any."""
+        facts = {"name": self.name, "shape": list(self.image.shape), "dtype": str(self.image.dtype)}
+        noise = {} if self.sigma is None or math.isnan(self.sigma) else {"sigma": round(self.sigma, 2)}
+        return {**facts, **noise, **({"note": self.note} if self.note else {})}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the one row of a table: name, height, width, dtype."""
@@ -210,7 +217,9 @@ class Restored(_Picture):
             write_image(path, self.image, overwrite=overwrite, metadata=read_metadata(self.source))
 
     def __str__(self) -> str:
-        return f"{self.name}: restored, {'x'.join(map(str, self.image.shape))} {self.image.dtype}"
+        noise = "" if self.sigma is None else f", noise of sigma {self.sigma:.1f} (of 255)"
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.name}: restored, {'x'.join(map(str, self.image.shape))} {self.image.dtype}{noise}{note}"
 
     def __repr__(self) -> str:
         return f"Restored({self})"

@@ -67,6 +67,10 @@ class Classical(nn.Module):
         self.channels, self.restore, self.each = channels, restore, each
         self.level = Level(sigma)
 
+    def at(self, sigma: float | None) -> Classical:
+        """Return the same method for noise of a level, of 255 grey levels; None measures it on each picture."""
+        return Classical(self.channels, self.restore, sigma=sigma or 0.0, each=sigma is None).eval()
+
     def forward(self, x: Tensor) -> Tensor:
         """Restore each picture."""
         restored = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import Batch, generator_for
@@ -16,7 +16,7 @@ from pixelry.data.patches import cut_patches
 from pixelry.errors import UsageError
 from pixelry.tasks._restoration import Restoration
 from pixelry.tasks._restoration_metrics import PAIRS, RestorationEvaluator
-from pixelry.tasks.base import Evaluator, Task, training_split
+from pixelry.tasks.base import Evaluator, Task, check_ranges, training_split
 from pixelry.tasks.denoise.blind import MASKED, hidden
 from pixelry.tasks.denoise.noise import Noise, add_noise, check_noise, for_evaluation, reach, with_camera_range
 
@@ -35,14 +35,16 @@ class Denoise(Restoration):
 
     Attributes:
         noise: "gaussian", "salt_pepper", "poisson", "jpeg", the losses of that format, or "camera", that of photographs
-            (see `camera_noise`). "given": the pictures have
-            noise of their own. That is what pairs of noisy and clean pictures ask for by themselves; of pictures
-            without clean ones it says that they are noisy, and that the network is to learn from them alone.
+            (see `camera_noise`). "given": the pictures have noise of their own. That is what pairs of noisy and clean
+            pictures ask for by themselves; of pictures without clean ones it says that they are noisy, and that the
+            network is to learn from them alone.
         sigma: Standard deviation of the Gaussian noise, on the scale of 255 grey levels; of a camera's, at mid-grey.
         sigma_min: Where above 0, each picture's sigma is drawn uniformly from sigma_min to sigma (blind denoising).
         amount: Share of the pixels that salt and pepper replace.
         peak: Photons of a white pixel under Poisson noise.
         quality: Of the JPEG files, 1 to 100.
+        strength: How much of the model's answer is taken: 1 all, 0 the image as it was, between them a mixture. Of a
+            model's use, not of its training.
     """
 
     noise: Noise = "gaussian"
@@ -51,12 +53,14 @@ class Denoise(Restoration):
     amount: float = 0.05
     peak: float = 30.0
     quality: int = 30
+    strength: float = 1.0
 
     name: ClassVar[str] = "denoise"
     recommended: ClassVar[str] = "unet"
     ladder: ClassVar[tuple[str, ...]] = ("wavelet", "nlm", "logistic", "dncnn", "unet")
 
     def __post_init__(self) -> None:
+        check_ranges(self, shares=("strength",))
         check_noise(self.sigma, self.sigma_min, self.amount, self.peak, self.quality)
 
     @property
@@ -98,6 +102,11 @@ class Denoise(Restoration):
             UsageError: There is no such option, or a value has the wrong type or is out of range.
         """
         return super().with_settings(for_evaluation(settings))
+
+    def restored(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return intensities (B, C, H, W): the images, moved towards what the network answers by the strength."""
+        answer = super().restored(network, images)
+        return answer if self.strength == 1 else torch.lerp(images, answer.to(images.dtype), self.strength)
 
     def describe(self) -> str:
         """Return the noise in words."""
@@ -142,6 +151,7 @@ class Denoise(Restoration):
     def evaluator(self, *, sync: bool = False) -> Evaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
         seed = "" if self.noise == "given" else f"; seed {NOISE_SEED} and the image's number"
+        seed += "" if self.strength == 1 else f"; strength {self.strength:g}"
         return RestorationEvaluator(self.describe() + seed, sync=sync)
 
 

@@ -28,7 +28,7 @@ RED_GAIN, BLUE_GAIN = (1.5, 2.4), (1.3, 1.9)
 # contrast curve of a camera, and stored as JPEG; the others are rounded to 256 levels.
 MOSAIC, CURVE, JPEG = 0.6, 0.5, 0.5
 QUALITY = (75, 98)
-# Of images that are drawn from a range of levels, so many stay as they are: a clean photograph is to stay sharp.
+# Of training images so many stay as they are: a clean photograph is to stay sharp.
 CLEAN = 0.1
 # Standard deviation in pixels of the smoothing that scaling and in-camera denoising give to the noise.
 MAX_SMOOTHING = 0.7
@@ -46,7 +46,7 @@ def camera_noise(images: Tensor, *, sigma: float, sigma_min: float = 0.0, genera
         images: (B, C, H, W) float in [0, 1], sRGB or grey.
         sigma: Standard deviation of the noise at mid-grey before smoothing and JPEG, of 255 levels.
         sigma_min: Where above 0, that of each image is drawn between sigma_min and sigma, log-uniformly.
-        generator: On the CPU; None is torch's own.
+        generator: On the CPU; None is torch's own, as in training, where some images of a range stay clean.
 
     Returns:
         Of the same shape, in [0, 1].
@@ -61,7 +61,7 @@ def _one(image: Tensor, sigma: float, sigma_min: float, generator: Generator | N
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
-    if sigma_min and uniform(0, 1) < CLEAN:
+    if generator is None and sigma_min and uniform(0, 1) < CLEAN:
         return image
     level = sigma if not sigma_min else math.exp(uniform(math.log(sigma_min), math.log(max(sigma, sigma_min))))
     curved = uniform(0, 1) < CURVE
