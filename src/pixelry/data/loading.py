@@ -29,6 +29,13 @@ MEMORY_LIMIT = 2**30  # bytes of uint8 pixels; above it data streams
 DECODE_CHUNK = 512
 
 
+class Fit(Protocol):
+    """Brings uint8 (C, h, w), or several of one size, to (height, width); it can be pickled."""
+
+    def __call__(self, image: Tensor, *, size: tuple[int, int]) -> Tensor:
+        """Return (C, height, width)."""
+
+
 def fit_image(image: Tensor, *, size: tuple[int, int]) -> Tensor:
     """Scale an image so that it covers `size` and crop the centre: uint8 (C, h, w) to (C, H, W).
 
@@ -45,13 +52,21 @@ def fit_image(image: Tensor, *, size: tuple[int, int]) -> Tensor:
     return F.center_crop(image, [height, width])
 
 
-def prepare(split: Split, *, size: tuple[int, int], channels: int, memory: int = MEMORY_LIMIT) -> Split:
+def prepare(
+    split: Split,
+    *,
+    size: tuple[int, int],
+    channels: int,
+    fit: Fit = fit_image,
+    memory: int = MEMORY_LIMIT,
+) -> Split:
     """Return the split with images of one size and channel count, in memory where they fit.
 
     Args:
         split: Any split.
         size: (height, width) at the network.
         channels: 1 or 3.
+        fit: Brings an image to the size.
         memory: At most so many bytes are held; a larger split stays as it is, to be fitted while it streams.
 
     Raises:
@@ -61,16 +76,16 @@ def prepare(split: Split, *, size: tuple[int, int], channels: int, memory: int =
     if isinstance(split.images, Tensor) and tuple(split.images.shape[1:]) == (channels, *size):
         return split
     if count * channels * size[0] * size[1] > memory:
-        return Split(_Fitted(split.images, size, channels), split.targets, split.names)
+        return Split(_Fitted(split.images, size, channels, fit), split.targets, split.names)
     pixels = torch.empty(count, channels, *size, dtype=torch.uint8)
     if isinstance(split.images, Tensor):
         for start in range(0, count, DECODE_CHUNK):
             chunk = split.images[start : start + DECODE_CHUNK]
-            pixels[start : start + DECODE_CHUNK] = fit_image(to_channels(chunk, channels), size=size)
+            pixels[start : start + DECODE_CHUNK] = fit(to_channels(chunk, channels), size=size)
         return Split(pixels, split.targets, split.names)
 
     def decode(index: int) -> None:
-        pixels[index] = _fitted(split.images, index, size, channels)
+        pixels[index] = _fitted(split.images, index, size, channels, fit)
 
     # Threads: Pillow and torch release the interpreter lock where the time goes.
     with ThreadPoolExecutor(available_cores()) as pool:
@@ -80,9 +95,9 @@ def prepare(split: Split, *, size: tuple[int, int], channels: int, memory: int =
     return Split(pixels, split.targets, names)
 
 
-def _fitted(images: Images, index: int, size: tuple[int, int], channels: int) -> Tensor:
+def _fitted(images: Images, index: int, size: tuple[int, int], channels: int, fit: Fit) -> Tensor:
     try:
-        return fit_image(to_channels(images[index], channels), size=size)
+        return fit(to_channels(images[index], channels), size=size)
     except ImageError as error:
         raise DataError(f"{error}; `pixelry data check` lists every image that cannot be read") from None
 
@@ -94,12 +109,13 @@ class _Fitted:
     images: Images
     size: tuple[int, int]
     channels: int
+    fit: Fit = fit_image
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Tensor:
-        return _fitted(self.images, index, self.size, self.channels)
+        return _fitted(self.images, index, self.size, self.channels, self.fit)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""How images of another aspect than the network's are brought to its size, by timm's names."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from pixelry.data.dataset import FileImages, Split
+from pixelry.data.letterbox import letterbox
+from pixelry.data.loading import Fit, fit_image
+from pixelry.data.patches import image_sizes
+
+# "center": scaled to cover the size, and cropped at the center. "border": the whole image, with gray around it.
+# "squash": the whole image, stretched.
+CropMode = Literal["center", "border", "squash"]
+# A center crop of an image that is longer than so many times its height loses half of it, ...
+MAX_ASPECT = 2.0
+# ... which is too much where it happens to more than this share of the images.
+MAX_SHARE = 0.05
+HEADERS = 500  # images whose sizes decide
+
+
+def squash_image(image: Tensor, *, size: tuple[int, int]) -> Tensor:
+    """Stretch an image to a size: uint8 (C, h, w) to (C, height, width), bilinear with antialiasing."""
+    return image if tuple(image.shape[-2:]) == size else F.resize(image, list(size), antialias=True)
+
+
+def border_image(image: Tensor, *, size: tuple[int, int]) -> Tensor:
+    """Scale an image to lie within a size, with gray around it: uint8 (C, h, w) to (C, height, width)."""
+    return letterbox(image, size)
+
+
+FITS: dict[CropMode, Fit] = {"center": fit_image, "border": border_image, "squash": squash_image}
+
+
+def crop_mode_for(split: Split) -> CropMode:
+    """Return "squash" where a center crop would lose half of many of the images, else "center".
+
+    Only headers are read; images that would have to be decoded count as ordinary photographs.
+    """
+    if not isinstance(split.images, FileImages) or not len(split):
+        return "center"
+    chosen = torch.linspace(0, len(split) - 1, min(HEADERS, len(split))).round().long()
+    sizes = torch.tensor(image_sizes(split.subset(chosen)), dtype=torch.float64)
+    aspects = sizes.amax(1) / sizes.amin(1)
+    return "squash" if float((aspects > MAX_ASPECT).double().mean()) > MAX_SHARE else "center"
