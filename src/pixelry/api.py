@@ -268,6 +268,9 @@ def predict(
     strip: bool = False,
     strength: float | None = None,
     sigma: float | str | None = None,
+    measure: bool = False,
+    pixel_size: str | None = None,
+    min_area: int = 0,
 ) -> Result | Results:
     """Predict for images, folders, patterns, videos and cameras.
 
@@ -289,6 +292,9 @@ def predict(
         strength: Of a denoiser: how much of its answer is taken, from 0 (the image as it was) to 1.
         sigma: Of a denoiser: the noise of the images, of 255 levels, or auto to estimate and print that of each;
             classical methods restore by it.
+        measure: Of a segmenter: also measure each object: regions.csv, region-summary.csv and NAME-regions.png.
+        pixel_size: With measure: side of a pixel with its unit, such as 0.65um, for areas and lengths in units.
+        min_area: With measure: objects with fewer pixels are left out.
 
     Raises:
         ImageError: An image or video cannot be read.
@@ -296,6 +302,7 @@ def predict(
     """
     from pixelry import preflight
     from pixelry.api_predict import predict_all
+    from pixelry.pixels.measure import parse_pixel_size
 
     preflight.check_model(model, inputs, usage="pixelry predict {model} {other}")
     if not skip_errors:
@@ -303,9 +310,14 @@ def predict(
     preflight.check_numbers(tile=tile, batch=batch)
     preflight.check_out(out)
     boxes = {"confidence": confidence, "overlap": overlap, "only": only, "strength": strength}
+    if not measure and (pixel_size is not None or min_area):
+        raise UsageError("pixel_size and min_area go with measure: give --measure too")
+    if min_area < 0:
+        raise UsageError(f"min_area is {min_area}; expected 0 or more pixels")
+    measured = {"pixel_size": parse_pixel_size(pixel_size), "min_area": min_area} if measure else None
     return predict_all(
         model, inputs, out=out, boxes=boxes, settings=settings or {}, tile=tile, batch=batch, skip_errors=skip_errors,
-        progress=progress, strip=strip, sigma=sigma,
+        progress=progress, strip=strip, sigma=sigma, measure=measured,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def predict_all(
     progress: bool,
     strip: bool,
     sigma: float | str | None = None,
+    measure: Mapping[str, Any] | None = None,
 ) -> Result | Results:
     """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of some tasks alone."""
     from pixelry.denoising import for_images, noted
@@ -55,6 +56,8 @@ def predict_all(
         raise UsageError(f"a model for {loaded.card.task} restores no picture: --strip shows one before and after")
     if strip and out is None:
         raise UsageError("--strip writes a file beside each result: give --out FOLDER")
+    if measure is not None:
+        check_measure(loaded, out, videos)
     if tile is not None:
         check_tile(loaded, tile)
     folder = make_folder(out) if out is not None else None
@@ -70,7 +73,7 @@ def predict_all(
         if restores:
             found = noted(found, loaded, sigma, strength=getattr(task, "strength", 1.0))
         if folder:
-            results = save_predictions(found, folder, results.failed, strip=strip)
+            results = save_predictions(found, folder, results.failed, strip=strip, measure=measure)
         else:
             results = Results(found, results.failed)
     if videos and folder:
@@ -78,6 +81,16 @@ def predict_all(
             loaded, videos, folder, results, given, tile, skip_errors=skip_errors, progress=progress, strip=strip
         )
     return results[0] if single and results and not videos else results
+
+
+def check_measure(model: Model, out: str | Path | None, videos: list[Any]) -> None:
+    """Raise UsageError unless the model's results have objects that can be measured, and a folder for the tables."""
+    if model.card.task != "segment":
+        raise UsageError(f"a model for {model.card.task} finds no pixels of objects: --measure goes with a segmenter")
+    if out is None:
+        raise UsageError("--measure writes regions.csv: give --out FOLDER; in Python, result.measure() needs none")
+    if videos:
+        raise UsageError(f"--measure is for images: {videos[0]} is a video; save its frames as images first")
 
 
 def evaluate_results(path: Path, dataset: Dataset, split: str | None) -> Report:

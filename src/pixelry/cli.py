@@ -213,7 +213,8 @@ def _predict(found: Any, as_json: bool) -> None:
         if found.total:  # memory holds the first of them
             lines = (found.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
             predictions = [json.loads(line) for line in lines]
-        print_json({"predictions": predictions, "failed": failed, **({"videos": videos} if videos else {})})
+        regions = {"regions": found.regions.to_dict()} if found.regions else {}
+        print_json({"predictions": predictions, "failed": failed, **({"videos": videos} if videos else {}), **regions})
     else:
         for result in found:
             print(result)
@@ -221,6 +222,8 @@ def _predict(found: Any, as_json: bool) -> None:
             print(f"{found.total - len(found):,} more in {found.folder / 'predictions.jsonl'}")
         for video in found.videos:
             print(video)
+        if found.regions:
+            print("\n".join([*found.regions.describe(), f"each object: {found.folder / 'regions.csv'}"]))
     for name, message in found.failed:
         print(f"skipped: {message if name in message else f'{name}: {message}'}", file=sys.stderr)
     if found.failed:

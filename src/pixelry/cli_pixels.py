@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from pixelry.cli import JSON, fail, print_json
 from pixelry.pixels import OPERATIONS, BatchResult, auto_orient, inspect_files, process, strip_metadata
+from pixelry.region_files import measure_files
 from pixelry.signatures import command, parameter_help, summary
 
 OF_PROCESS = ("format", "quality", "to_srgb", "pages", "stack", "overwrite", "jobs")
@@ -26,6 +27,8 @@ def register(home: typer.Typer) -> None:
     """Add `info` and every operation to the group `pixelry pixels`."""
     run = command(inspect_files, _info, skip=("on_progress",), extra={"as_json": JSON})
     home.command("info", help=run.__doc__, short_help=summary(inspect_files))(run)
+    run = command(measure_files, _measure, options=("out",), extra={"as_json": JSON})
+    home.command("measure", help=run.__doc__, short_help=summary(measure_files))(run)
     for name, operation in OPERATIONS.items():
         verb = _over_files(name, operation)
         run = command(verb, _acting(name), options=_required(verb), extra={"as_json": JSON})
@@ -33,6 +36,14 @@ def register(home: typer.Typer) -> None:
     for name, verb in (("auto-orient", auto_orient), ("strip-metadata", strip_metadata)):
         run = command(verb, _rewriting(name, verb), options=("out",), skip=("on_progress",), extra={"as_json": JSON})
         home.command(name, help=run.__doc__, short_help=summary(verb))(run)
+
+
+def _measure(as_json: bool = False, **given: Any) -> None:
+    tables = measure_files(**given)
+    if as_json:
+        print_json(tables.to_dict())
+    else:
+        print("\n".join([*tables.describe(), f"each object: {tables.folder / 'regions.csv'}"]))
 
 
 def _over_files(name: str, operation: Callable[..., Any]) -> Callable[..., Any]:

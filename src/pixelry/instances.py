@@ -5,13 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelry.boxes import Boxes
 from pixelry.errors import UsageError
+
+if TYPE_CHECKING:
+    from pixelry.pixels.measure import PixelSize
+    from pixelry.regions import Regions
 
 STRENGTH = 0.5  # of an object's colour over its pixels
 
@@ -73,6 +77,20 @@ class Instances(Boxes):
     def rows(self) -> list[dict[str, Any]]:
         """Return a row of a table for each object, as `Boxes.rows` does, and its pixels."""
         return [{**row, "pixels": int(n)} for row, n in zip(super().rows(), self.pixels, strict=True)]
+
+    def measure(
+        self, *, pixel_size: str | PixelSize | None = None, min_area: int = 0, image: NDArray[Any] | None = None
+    ) -> Regions:
+        """Measure the objects: area, perimeter, shape, and the image's values under them.
+
+        Args:
+            pixel_size: Side of a pixel with its unit, such as "0.65um"; areas and lengths are given in units too.
+            min_area: Objects with fewer pixels are left out, and counted.
+            image: (H, W) or (H, W, C), what is measured under the objects; by default the image itself.
+        """
+        from pixelry.regions import measure_instances
+
+        return measure_instances(self, image=image, pixel_size=pixel_size, min_area=min_area)
 
     def draw(self, *, scale: int | None = 1) -> NDArray[np.uint8]:
         """Return the image with the objects' pixels in their colours, and their boxes, (scale H, scale W, 3) uint8.

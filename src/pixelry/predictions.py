@@ -19,8 +19,11 @@ from pixelry.boxes import Boxes
 from pixelry.draw import draw_samples
 from pixelry.errors import PixelryError
 from pixelry.inputs import GENERATED, PREDICTED, SHEET
+from pixelry.instances import Instances
 from pixelry.pixels import contact_sheet, write_image
 from pixelry.pixels.encode import FORMATS, holds
+from pixelry.pixels.measure import parse_pixel_size
+from pixelry.region_files import RegionTables
 from pixelry.segments import Segments
 from pixelry.types import Generated, Labels, Restored, Result, Results
 from pixelry.way import Way, way_strip
@@ -37,7 +40,12 @@ FRAME, STAY = 100, 1500  # milliseconds of a film's frames and of its last
 
 
 def save_predictions(
-    found: Iterable[Result], folder: Path, failed: Sequence[tuple[str, str]] = (), *, strip: bool = False
+    found: Iterable[Result],
+    folder: Path,
+    failed: Sequence[tuple[str, str]] = (),
+    *,
+    strip: bool = False,
+    measure: Mapping[str, Any] | None = None,
 ) -> Results:
     """Write what a model says of images, as it comes.
 
@@ -52,6 +60,8 @@ def save_predictions(
         folder: Where to.
         failed: (name, message) of images that could not be read, by the time that all results have come.
         strip: Also write NAME-strip.png of each restored picture: before and after, side by side.
+        measure: Also measure the objects of maps and masks, with these options of `Segments.measure`: regions.csv,
+            region-summary.csv, and NAME-regions.png with the number of each object.
 
     Returns:
         The results; of those that are as large as pictures the first, at most 100 and at most 1 GiB (but always one),
@@ -66,10 +76,15 @@ def save_predictions(
         with ExitStack() as stack:
             lines = stack.enter_context((folder / PREDICTED).open("w", encoding="utf-8"))
             tables = stack.enter_context(_Tables(folder))
+            if measure is not None:
+                size = parse_pixel_size(measure.get("pixel_size"))
+                kept.regions = stack.enter_context(RegionTables(folder, size))
             for result in found:
                 file = None if isinstance(result, Labels) else _save_picture(result, folder, taken, strip=strip)
                 lines.write(json.dumps({**result.to_dict(), **({"file": file} if file else {})}) + "\n")
                 tables.add(result)
+                if measure is not None and isinstance(result, Segments | Instances):
+                    _save_regions(result, kept.regions, folder, taken, measure)
                 total += 1
                 if len(shown) < (SHEET_IMAGES if isinstance(result, Labels) else SHEET_PAIRS):
                     shown.append(_for_sheet(result))
@@ -91,6 +106,18 @@ def save_predictions(
         pairs = {} if isinstance(kept[0], Labels) else {"columns": min(2, len(shown)), "cell": PAIR_CELL}
         write_image(folder / SHEET, contact_sheet(shown, labels=titles, **pairs))
     return kept
+
+
+def _save_regions(
+    result: Segments | Instances, tables: RegionTables, folder: Path, taken: set[str], options: Mapping[str, Any]
+) -> None:
+    """Measure the objects of a result, and write their rows and their numbers over the image."""
+    regions = result.measure(**options)
+    tables.add(regions)
+    stem = f"{_stem(result.name)}-regions"
+    file = next(name for name in _names(stem, ".png") if name not in taken)
+    taken.add(file)
+    write_image(folder / file, regions.draw(result.image))
 
 
 class _Tables:
@@ -221,9 +248,7 @@ def _save_picture(
     result: Boxes | Segments | Restored | Generated, folder: Path, taken: set[str], *, strip: bool = False
 ) -> str:
     """Write a picture under a name that no other has, which is added to those that are taken; return the name."""
-    # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
-    name = result.name if isinstance(result, Generated) else Path(result.name).stem
-    stem = re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name))
+    stem = _stem(result.name, whole=isinstance(result, Generated))
     # Boxes over a photograph are to be looked at: no pixel of theirs is worth the size of a PNG.
     suffix = ".jpg" if isinstance(result, Boxes) else ".png" if isinstance(result, Segments) else _suffix(result)
     file = next(name for name in _names(stem, suffix) if name not in taken)
@@ -240,6 +265,12 @@ def _save_picture(
         taken.add(other)
         write_image(folder / other, picture())
     return file
+
+
+def _stem(name: str, *, whole: bool = False) -> str:
+    """Return the name of a result as a file's name without suffix."""
+    # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
+    return re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name if whole else Path(name).stem))
 
 
 def _names(stem: str, suffix: str) -> Iterable[str]:

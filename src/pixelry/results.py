@@ -31,11 +31,13 @@ class Results(list["Result"]):
         folder: Where they were written, if they were.
         total: How many there are in the folder, where these are only the first of them.
         videos: What came of each video, whose frames' results are in the folder only.
+        regions: The tables of measured objects, where these were asked for.
     """
 
     folder: Path | None = None
     total: int | None = None
     videos: Sequence[Any] = ()
+    regions: Any = None
 
     def __init__(self, results: Iterable[Result] = (), failed: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(results)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from pixelry.display import MAX_SIDE, Shown, downscaled
 from pixelry.errors import ExistsError, UsageError
 from pixelry.instances import encode
+
+if TYPE_CHECKING:
+    from pixelry.pixels.measure import PixelSize
+    from pixelry.regions import Regions
 
 UNLABELLED = 255  # of pixels without a class, such as those of a mask that nobody has labelled
 NAMED = 5  # classes in a line of text
@@ -194,6 +198,21 @@ class Segments(Shown):
         page.putpalette(self._palette().tobytes())
         path.parent.mkdir(parents=True, exist_ok=True)
         page.save(path, format="PNG")
+
+    def measure(
+        self, *, pixel_size: str | PixelSize | None = None, min_area: int = 0, connectivity: int = 2, image: Any = None
+    ) -> Regions:
+        """Measure the objects of the map: the connected parts of each class but the background.
+
+        Args:
+            pixel_size: Side of a pixel with its unit, such as "0.65um"; areas and lengths are given in units too.
+            min_area: Parts with fewer pixels are left out, and counted.
+            connectivity: 2 connects pixels through sides and corners, 1 through sides alone.
+            image: (H, W) or (H, W, C), what is measured under the objects; by default the image itself.
+        """
+        from pixelry.regions import measure_segments
+
+        return measure_segments(self, image=image, pixel_size=pixel_size, min_area=min_area, connectivity=connectivity)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.ids, dtype=dtype) if copy else np.asarray(self.ids, dtype=dtype)
