@@ -28,8 +28,8 @@ LAYERS = [
     {"report"},
     {"video", "card", "inputs", "model"},
     {"denoising", "features", "judging", "way", "tiling", "watching"},
-    {"runs", "estimates", "choice", "rungs", "comparison", "predictions", "region_files"},
-    {"api", "api_compare", "api_data", "api_plan", "api_generate", "api_predict", "api_splits"},
+    {"runs", "estimates", "choice", "rungs", "comparison", "predictions", "region_files", "run_report"},
+    {"api", "api_compare", "api_data", "api_plan", "api_generate", "api_predict", "api_splits", "api_report"},
     {"tour", "signatures"},
     {"cli", "cli_pixels", "cli_hints", "cli_crash"},
 ]

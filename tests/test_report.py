@@ -6,12 +6,17 @@ import json
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
+import pixelry as px
+from pixelry.api_report import report
 from pixelry.draw import confusion_figure, curves_figure
+from pixelry.errors import ModelError, UsageError
+from pixelry.reports.curves import TrainingLog, smoothed, training_curves
 from pixelry.reports.findings import (
     BeforeAfter,
     Block,
@@ -172,3 +177,87 @@ def test_metrics_are_explained() -> None:
     assert find_metric("no_such_metric") is None
     assert format_metric("psnr_bicubic", 28.913) == "28.91 dB"
     assert format_metric("mean_iou", 0.5) == "0.5000"
+
+
+def log(count: int) -> TrainingLog:
+    rows = []
+    for step in range(1, count + 1):
+        row = {"step": 10.0 * step, "seconds": 0.5 * step, "lr": 0.1, "loss": 1 / step}
+        scores = {
+            "val_accuracy": 0.8,
+            "val_accuracy_low": 0.7,
+            "val_accuracy_high": 0.9,
+            "val_ece": 0.1,
+            "val_images": 9.0,
+        }
+        rows.append(row | (scores if step % 2 else {}))
+    return TrainingLog(rows, passes_per_step=0.2)
+
+
+def test_curves_show_every_validation_metric_over_seconds_and_passes() -> None:
+    [block] = training_curves({"cnn": log(20)}, task="classify", monitor="ece")
+    assert [label for label, _ in block.tabs] == ["over seconds", "over passes"]
+    titles = [picture.title for picture in block.tabs[0][1]]
+    assert titles == ["Expected calibration error", "Accuracy", "Training loss", "Learning rate"]
+    accuracy = block.tabs[1][1][1]
+    assert "accuracy: Share of images" in accuracy.note
+    [line] = accuracy.content.axes[0].lines
+    assert line.get_xdata()[:2].tolist() == [2.0, 6.0]
+    assert training_curves({"cnn": TrainingLog([])}, task="classify", monitor="accuracy") == ()
+
+
+def test_the_smoothed_loss_is_a_weighted_mean_of_the_past() -> None:
+    values = [4.0, 1.0, 3.0, 0.5]
+    frame = pandas_like_ewm(values, 0.8)
+    assert smoothed(values) == pytest.approx(frame)
+    [block] = training_curves({"cnn": log(20), "mlp": log(10)}, task="classify", monitor="accuracy")
+    [loss] = [picture for picture in block.tabs[0][1] if picture.title == "Training loss"]
+    assert [line.get_label() for line in loss.content.axes[0].lines][1::2] == ["cnn", "mlp"]
+
+
+def pandas_like_ewm(values: list[float], past: float) -> list[float]:
+    """The definition, term by term: weights past^k of the value k steps ago, normalized."""
+    means = []
+    for end in range(1, len(values) + 1):
+        weights = past ** np.arange(end)[::-1]
+        means.append(float(np.average(values[:end], weights=weights)))
+    return means
+
+
+def test_the_page_of_a_run_is_made_again_from_its_folder(few_digits: px.Dataset, here: Path) -> None:
+    run = here / "run"
+    px.train("classify", few_digits, network="logistic", epochs=3, out=run, progress=False, precision="32-true")
+    first = (run / "index.html").read_text()
+    with pytest.raises(UsageError, match="trained on data in memory: pass the same data again, or leave"):
+        report(run)
+    assert report(run, data=few_digits) == run / "index.html"
+    again = (run / "index.html").read_text()
+    assert re.sub(r"px-tabs-\d+", "", again) == re.sub(r"px-tabs-\d+", "", first)
+    report(run, evaluate=False)
+    bare = (run / "index.html").read_text()
+    assert "Made without the data" in bare
+    assert "<h3>Curves</h3>" in bare
+    assert "<h3>Confusion</h3>" not in bare
+    with pytest.raises(UsageError, match="is not the data that the run"):
+        report(run, data="digits")
+    with pytest.raises(UsageError, match="holds neither a run"):
+        report(here)
+    with pytest.raises(UsageError, match="there is no folder"):
+        report(here / "nowhere")
+    (run / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="did not finish"):
+        report(run, data=few_digits)
+
+
+def test_the_page_of_a_comparison_is_made_again_where_it_was_moved(few_digits: px.Dataset, here: Path) -> None:
+    px.compare(
+        "classify", few_digits, networks=["logistic", "logistic:lr=0.01"], epochs=2, out=here / "c", progress=False
+    )
+    first = (here / "c" / "index.html").read_text()
+    assert 'href="logistic-lr-0.01/index.html"' in first
+    (here / "c").rename(here / "moved")
+    page = report(here / "moved")
+    assert re.sub(r"px-tabs-\d+", "", page.read_text()) == re.sub(r"px-tabs-\d+", "", first)
+    (here / "moved" / "comparison.json").write_text("{}")
+    with pytest.raises(UsageError, match="is no comparison of this version"):
+        report(here / "moved")

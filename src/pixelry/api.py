@@ -163,18 +163,14 @@ def _train(
     begun: float | None = None,
 ) -> Model:
     from pixelry import runs
-    from pixelry.report import Report
+    from pixelry.run_report import training_report
 
     if console:
         console.print(f"{config.network} on {dataset.describe()}; budget: {config.budget}", highlight=False)
     model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console, begun=begun)
     if result.is_main and result.evaluator:
-        facts = {"parameters": model.parameters, "steps": result.steps, "seconds": round(result.seconds, 1)}
-        findings = result.evaluator.findings(split)
-        findings = findings.and_pictures((*model.task.pictures(model.network), *runs.loss_curves(folder)))
-        Report(config.task, config.network, dataset.name, "val", findings, facts).save(
-            folder / runs.REPORT, overwrite=resume
-        )
+        report = training_report(model, result.evaluator.findings(split), folder, data=dataset.name, split="val")
+        report.save(folder / runs.REPORT, overwrite=resume)
     if result.is_main and console:
         score = model.card.metrics.get(model.task.monitor)
         reached = f", validation {model.task.monitor} {score:.4f}{result.choice}" if score is not None else ""

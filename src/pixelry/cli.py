@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pixelry import api, api_compare, api_data, api_generate, api_plan, api_splits, cli_crash
+from pixelry import api, api_compare, api_data, api_generate, api_plan, api_report, api_splits, cli_crash
 from pixelry.errors import PixelryError
 from pixelry.signatures import command, summary
 
@@ -202,6 +202,14 @@ def _evaluate(report: Any, as_json: bool) -> None:
         print_json(report.to_dict())
     else:
         print(report)
+
+
+@_verb("report", api_report.report, optional=("data",))
+def _report(page: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"page": str(page)})
+    else:
+        print(page)
 
 
 @_verb("predict", api.predict)

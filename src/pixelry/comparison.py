@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,12 +21,16 @@ from pixelry.errors import UsageError
 from pixelry.features import load_features
 from pixelry.model import Model
 from pixelry.report import Section, format_metric, render_page
+from pixelry.reports.curves import read_log, training_curves
+from pixelry.reports.findings import Block, Link
+from pixelry.reports.metrics import find_metric
 from pixelry.reports.page import render_fragment
 from pixelry.rungs import parse_rung
 from pixelry.tasks._restoration import Restoration
 from pixelry.tasks.base import Picture, Table
 from pixelry.tasks.generate import Generate
 from pixelry.training.evaluate import run_network
+from pixelry.training.fit import METRICS
 from pixelry.training.fused import fused
 
 SPEED_SECONDS = 1.0
@@ -81,16 +86,24 @@ class Comparison:
     monitor: str
     rungs: tuple[Rung, ...]
 
-    def table(self) -> Table:
-        """Return the comparison as a table."""
+    def table(self, base: Path | None = None) -> Table:
+        """Return the comparison as a table; on a page in `base` with links to the pages of the runs."""
         fixed = ("parameters", "train s", "epochs", "images/s", *self._per_megapixel(), "MB")
         columns = ("network", self.monitor, *self._interval(), *fixed)
         return Table(
             "The ladder",
             columns,
-            tuple(self._row(rung) for rung in self.rungs),
-            f"{self.task} on {self.data}, split {self.split}; {self.budget} each. images/s: prediction in batches.",
+            tuple(self._row(rung, base) for rung in self.rungs),
+            f"{self.task} on {self.data}, split {self.split}; {self.budget} each. {self._meaning()}images/s is the "
+            "speed of prediction, in batches on this machine.",
         )
+
+    def _meaning(self) -> str:
+        known = find_metric(self.monitor, self.task)
+        if known is None:
+            return ""
+        better = f" {known.direction.capitalize()} is better." if known.direction else ""
+        return f"{self.monitor} is the {known.title}: {known.explanation}{better} "
 
     def _interval(self) -> tuple[str, ...]:
         """Return the heading of the interval's column, () where the metric has no interval."""
@@ -101,11 +114,13 @@ class Comparison:
         """Return the heading of that column, () for tasks without."""
         return ("s/megapixel",) if any(rung.seconds_per_megapixel is not None for rung in self.rungs) else ()
 
-    def _row(self, rung: Rung) -> tuple[Any, ...]:
+    def _row(self, rung: Rung, base: Path | None) -> tuple[Any, ...]:
         bounds = (rung.metrics.get(f"{self.monitor}_{end}") for end in ("low", "high"))
         between = " to ".join(format_metric(self.monitor, bound) for bound in bounds if bound is not None)
+        page = Path(rung.folder) / "index.html"
+        linked = base is not None and page.is_file()
         return (
-            rung.network,
+            Link(rung.network, Path(os.path.relpath(page, base)).as_posix()) if linked else rung.network,
             format_metric(self.monitor, rung.metrics[self.monitor]),
             *(between for _ in self._interval()),
             f"{rung.parameters:,}",
@@ -123,13 +138,19 @@ class Comparison:
         curves = {r.network: ([x for x, _ in r.history], [y for _, y in r.history]) for r in self.rungs if r.history}
         return curves_figure(curves, xlabel="seconds of training", ylabel=f"validation {self.monitor}", focus=True)
 
-    def sections(self) -> list[Section]:
-        """Return the comparison's parts of a page."""
-        pictures: tuple[Picture, ...] = ()
+    def curves(self) -> tuple[Block, ...]:
+        """Return every validation metric and the loss of all networks, from what their runs logged."""
+        logs = {r.network: read_log(Path(r.folder) / METRICS, epochs=r.epochs) for r in self.rungs}
+        logs = {network: log for network, log in logs.items() if log.rows}
+        return training_curves(logs, task=self.task, monitor=self.monitor) if logs else ()
+
+    def sections(self, base: Path | None = None) -> list[Section]:
+        """Return the comparison's parts of a page, which lies in `base`."""
+        pictures: tuple[Block, ...] = ()
         if any(rung.history for rung in self.rungs):
             note = "Each point is a validation during training."
             pictures = (Picture("Score against time", self.figure(), note),)
-        return [Section("Which rung buys what", tables=(self.table(),), pictures=pictures)]
+        return [Section("Which rung buys what", tables=(self.table(base),), pictures=(*pictures, *self.curves()))]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
@@ -139,7 +160,7 @@ class Comparison:
     def save(self, folder: Path) -> None:
         """Write `index.html` and `comparison.json` into a folder."""
         title = f"{self.task} on {self.data}: the ladder"
-        (folder / "index.html").write_text(render_page(title, self.sections()), encoding="utf-8")
+        (folder / "index.html").write_text(render_page(title, self.sections(folder)), encoding="utf-8")
         (folder / "comparison.json").write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     def _repr_html_(self) -> str:
@@ -154,6 +175,29 @@ class Comparison:
 
     def __repr__(self) -> str:
         return f"Comparison({self.task} on {self.data})\n{self}"
+
+
+def rebuild_comparison(folder: Path) -> Path:
+    """Write the page of a comparison again from its `comparison.json` and the runs beside it, and return it.
+
+    Raises:
+        UsageError: The file cannot be understood.
+    """
+    path = folder / "comparison.json"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        rungs = tuple(_read_rung(entry, folder) for entry in raw.pop("networks"))
+        comparison = Comparison(**raw, rungs=rungs)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is no comparison of this version of Pixelry: {error}") from None
+    comparison.save(folder)
+    return folder / "index.html"
+
+
+def _read_rung(entry: dict[str, Any], folder: Path) -> Rung:
+    """Return a network of a comparison; its run lies in the comparison's folder, wherever that was moved."""
+    history = tuple((float(x), float(y)) for x, y in entry["history"])
+    return Rung(**{**entry, "history": history, "folder": str(folder / Path(entry["folder"]).name)})
 
 
 def measure(task: str, names: Sequence[str], dataset: Dataset, features: Any, channels: int | None) -> str:

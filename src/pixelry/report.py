@@ -10,7 +10,7 @@ from typing import Any
 
 from pixelry.data.evaluation_split import ALL
 from pixelry.errors import ExistsError
-from pixelry.reports.findings import Findings, Table
+from pixelry.reports.findings import Block, Findings, Table
 from pixelry.reports.metrics import format_metric as format_metric
 from pixelry.reports.metrics import metrics_table
 from pixelry.reports.page import Section as Section
@@ -29,6 +29,8 @@ class Report:
         split: Which of its splits; "all" of a data set without splits, of which every image was judged.
         findings: Figures by name, tables, pictures.
         facts: Further lines for the head of the page, such as the model's parameters.
+        curves: Blocks of the training, such as its curves; not in JSON.
+        warnings: Sentences that stand out at the head of the page.
     """
 
     task: str
@@ -37,6 +39,8 @@ class Report:
     split: str
     findings: Findings
     facts: Mapping[str, Any] = field(default_factory=dict)
+    curves: tuple[Block, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -60,13 +64,16 @@ class Report:
 
     def sections(self) -> list[Section]:
         """Return the report's parts, for a page of its own or as part of another."""
-        figures = metrics_table(self.metrics, task=self.task, note=self.findings.protocol)
-        facts = tuple((key, value) for key, value in self.facts.items())
-        tables = (figures, *((Table("Model", ("", ""), facts),) if facts else ()))
+        figures = metrics_table(self.metrics, task=self.task, note=as_sentence(self.findings.protocol))
+        facts = tuple(
+            (key, f"{value:,}" if isinstance(value, int) else f"{value}") for key, value in self.facts.items()
+        )
+        run = (Table("Model and run", ("", ""), facts),) if facts else ()
         return [
-            Section(f"{self.network} on {self.images}", tables=tables),
+            Section(f"{self.network} on {self.images}", tables=(figures,), warnings=self.warnings),
+            Section("Training", pictures=self.curves),
             Section("Pictures", pictures=self.findings.pictures),
-            Section("Details", tables=self.findings.tables),
+            Section("Details", tables=(*self.findings.tables, *run)),
         ]
 
     def to_html(self) -> str:
@@ -98,3 +105,8 @@ class Report:
 
     def __repr__(self) -> str:
         return f"Report of {self}"
+
+
+def as_sentence(text: str) -> str:
+    """Return text that begins with a capital letter and ends with a period."""
+    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""

@@ -31,13 +31,12 @@ from pixelry.config import (
 )
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import native_size
-from pixelry.draw import curves_figure
 from pixelry.errors import UsageError, unknown
 from pixelry.folders import fresh_folder, is_first_process
 from pixelry.machine import limit_threads
 from pixelry.model import Model
 from pixelry.preflight import MODEL_FILE, RUN_FILE, check_run
-from pixelry.tasks.base import Form, Picture, Task
+from pixelry.tasks.base import Form, Task
 from pixelry.training.callbacks import MetricsLog
 from pixelry.training.fit import CHECKPOINT, METRICS, Fit, fast_path_for, fit, fit_input, step_seconds
 from pixelry.training.weights import load_weights
@@ -268,19 +267,6 @@ def execute(
 def history(folder: Path, monitor: str) -> list[tuple[float, float]]:
     """Return (seconds, score) of every validation of a run."""
     return MetricsLog(folder / METRICS, step=sys.maxsize).series(f"val_{monitor}")
-
-
-def loss_curves(folder: Path) -> tuple[Picture, ...]:
-    """Return the losses of a run against its seconds, as a picture for its report; none of a run of one row."""
-    log = MetricsLog(folder / METRICS, step=sys.maxsize)
-    names = sorted({name for row in log.rows for name in row if name.endswith("loss") and not name.startswith("val_")})
-    # The sum of several losses says nothing that they don't.
-    shown = [name for name in names if name != "loss"] or names
-    curves = {name: tuple(zip(*log.series(name), strict=True)) for name in shown if len(log.series(name)) > 1}
-    if not curves:
-        return ()
-    figure = curves_figure(curves, xlabel="seconds of training", ylabel="loss")  # type: ignore[arg-type]
-    return (Picture("Losses", figure, "Of single steps, every five seconds."),)
 
 
 def _card(

@@ -248,9 +248,10 @@ def test_findings_show_what_went_wrong() -> None:
         assert table.rows[3][2:] == ("", "", "")
         assert table.rows[0][2] == pytest.approx(evaluator._by_class(evaluator.matrix.double().numpy())[0][0], abs=1e-4)
         assert [picture.title for picture in findings.pictures] == ["Confusion", "Worst pictures"]
-        sheet = findings.pictures[1].content
-        assert sheet.dtype == np.uint8
-        assert sheet.shape[2] == 3
+        cells = findings.pictures[1].images
+        assert len(cells) == 3 * 6
+        assert all(image.dtype == np.uint8 and image.shape[2] == 3 for image, _ in cells)
+        assert cells[2][1] == "2.png: found, 50% wrong"
         assert "3 of 4 are there" in findings.protocol
         assert "255" in findings.protocol
         assert "0.75%" in findings.protocol

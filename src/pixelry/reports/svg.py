@@ -8,12 +8,19 @@ import re
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from pixelry.draw import GRID, INK, PAGE
+from pixelry.draw import ACCENT, COLORS, GRID, INK, PAGE
 
 # Heavier figures, such as scatter plots of many points, become PNG.
 MAX_SVG_BYTES = 400_000
-# Of a figure's colors those that belong to the page; the rest, the data's, stays as it is.
-PAGE_COLORS = {INK: "currentColor", "#000000": "currentColor", GRID: "var(--px-grid)", PAGE: "var(--px-page)"}
+# Colors that are others on a dark page; the rest stays as it is.
+PAGE_COLORS = {
+    INK: "currentColor",
+    "#000000": "currentColor",
+    GRID: "var(--px-grid)",
+    PAGE: "var(--px-page)",
+    ACCENT: "var(--px-accent)",
+    COLORS[0]: "var(--px-blue)",
+}
 
 
 def to_svg(figure: Figure) -> str | None:

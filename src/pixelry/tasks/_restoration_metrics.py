@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,8 +12,9 @@ from torchmetrics.utilities import dim_zero_cat
 
 from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch
-from pixelry.pixels import contact_sheet, psnr, ssim, to_uint8
-from pixelry.tasks.base import Evaluator, Findings, Picture, Table
+from pixelry.pixels import psnr, ssim
+from pixelry.tasks._restoration_pictures import Examples, before_after
+from pixelry.tasks.base import Block, Evaluator, Findings, Table
 
 PAIRS = "pairs"  # in a batch: that its clean images came with the data
 SSIM_WINDOW, GAUSSIAN_WINDOW = 7, 11
@@ -20,9 +22,7 @@ SSIM_WINDOW, GAUSSIAN_WINDOW = 7, 11
 LUMA = np.array([65.481, 128.553, 24.966]) / 255
 FIGURES = 6
 MOST_PSNR = 100.0  # dB, of equal pictures, whose PSNR is infinite
-SHOWN = 4
 ROWS = 100
-SHEET_CELL = 300
 
 
 class RestorationEvaluator(Evaluator):
@@ -50,7 +50,7 @@ class RestorationEvaluator(Evaluator):
         self.protocol, self.given, self.border, self.luma = protocol, given, border, luma
         # Of each picture: index, PSNR given, PSNR, SSIM given, SSIM, share of pixels right (of binary ones, or NaN).
         self.add_state("figures", default=[], dist_reduce_fx="cat")
-        self.shown: dict[int, tuple[np.ndarray, ...]] = {}
+        self.examples = Examples()
         self.without_truth, self.paired, self.channels = False, False, 0
 
     def update(self, output: Tensor, batch: Batch) -> None:
@@ -72,10 +72,7 @@ class RestorationEvaluator(Evaluator):
                 figures = self._figures(*(self._judged(part) for part in parts))
             right = float("nan") if "masked" in batch else _right(restored[i], clean)
             rows.append(torch.tensor([[index, *figures, right]], dtype=torch.float64))
-            if index < SHOWN:
-                clean_picture, given_picture, restored_picture = (to_uint8(part.clip(0, 1)) for part in parts)
-                shown = (given_picture, restored_picture, clean_picture)
-                self.shown[index] = shown[:2] if self.without_truth else shown
+            self.examples.take(index, (figures[0], figures[1]), parts, clean=not self.without_truth)
         self.figures.append(torch.cat(rows))
 
     def _judged(self, picture: np.ndarray) -> np.ndarray:
@@ -111,7 +108,7 @@ class RestorationEvaluator(Evaluator):
         return {**{name: float(value) for name, value in means.items()}, "images": len(right)}
 
     def findings(self, split: Split) -> Findings:
-        """Return the figures, a table image by image, the worst first, and pictures before and after."""
+        """Return the figures, a table image by image, the worst first, and crops before and after."""
         rows = self._gathered()
         order = rows[:, 2].argsort()[:ROWS]
         table = Table(
@@ -148,17 +145,18 @@ class RestorationEvaluator(Evaluator):
             return "the grey levels (of color images: their luma, BT.601)"
         return "the luma (BT.601)" if self.luma else "red, green and blue together"
 
-    def _pictures(self, split: Split) -> tuple[Picture, ...]:
-        if not self.shown:
-            return ()
-        pictures: list[np.ndarray] = []
-        labels: list[str] = []
-        for index, shown in sorted(self.shown.items()):
-            pictures += shown
-            what = (f"{split.name(index).rsplit('/', 1)[-1]}, {self.given}", "restored", "true")
-            labels += what[: len(shown)]
-        sheet = contact_sheet(pictures, labels=labels, columns=len(pictures) // len(self.shown), cell=SHEET_CELL)
-        return (Picture("Before and after", sheet, self._protocol()),)
+    @property
+    def shown(self) -> dict[int, tuple[np.ndarray, ...]]:
+        """Crops of images by their index: given, restored and, where there is one, clean."""
+        return {example.index: example.crops for example in self.examples.kept}
+
+    def _pictures(self, split: Split) -> tuple[Block, ...]:
+        return tuple(
+            before_after(
+                role, example, name=Path(split.name(example.index)).name, given=self.given, note=self.protocol + "."
+            )
+            for role, example in self.examples.chosen()
+        )
 
     def _gathered(self) -> np.ndarray:
         """Return (N, 6) in the order of the split."""

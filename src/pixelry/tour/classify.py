@@ -14,6 +14,7 @@ from pixelry.data.sheet import dataset_sheet
 from pixelry.model import Model, load_model
 from pixelry.pixels import contact_sheet, write_image
 from pixelry.report import Section
+from pixelry.reports.metrics import metrics_table
 from pixelry.tasks.base import Picture
 from pixelry.tour import Stop
 from pixelry.types import Results
@@ -54,7 +55,7 @@ def _data(data: Dataset, stop: Stop) -> Section:
 
 
 def _ladder(comparison: Comparison, stop: Stop) -> Section:
-    (section,) = comparison.sections()
+    (section,) = comparison.sections(stop.out)
     comparison.figure().savefig(stop.out / "ladder.png", dpi=110)
     minutes = f"{stop.seconds / 60:g}"
     return Section(
@@ -63,7 +64,7 @@ def _ladder(comparison: Comparison, stop: Stop) -> Section:
         "same data and the same seconds; the table shows what each rung buys.",
         f"pixelry compare classify --data digits --networks {','.join(NETWORKS)} --minutes {minutes}",
         section.tables,
-        section.pictures,
+        section.pictures[:1],
     )
 
 
@@ -75,8 +76,8 @@ def _judged(model: Model, data: Dataset) -> list[Section]:
         f"{report.metrics['accuracy']:.2%} are right (95 % interval {report.metrics['accuracy_low']:.2%} to "
         f"{report.metrics['accuracy_high']:.2%})."
     )
-    first, pictures, details = report.sections()
-    return [Section("The best rung, judged", text, code, (*first.tables, *details.tables), pictures.pictures)]
+    table = metrics_table(report.metrics, task=report.task)
+    return [Section("The best rung, judged", text, code, (table, *report.findings.tables), report.findings.pictures)]
 
 
 def _predicted(model: Model, data: Dataset, out: Path) -> Section:

@@ -15,6 +15,7 @@ from pixelry.data.sheet import as_picture
 from pixelry.model import Model, load_model
 from pixelry.pixels import contact_sheet, gaussian_noise, psnr, write_image
 from pixelry.report import Section
+from pixelry.reports.findings import BeforeAfter
 from pixelry.tasks.base import Picture
 from pixelry.tour import Stop
 from pixelry.types import Restored
@@ -49,12 +50,12 @@ def visit(stop: Stop) -> list[Section]:
         f"pixelry predict tour/denoise/{Path(comparison.rungs[0].folder).name} tour/noisy.png --out restored/\n"
         f"pixelry train denoise --data digits --network logistic --set sigma={DIGITS_SIGMA}"
     )
-    (section,) = comparison.sections()
-    pictures = (_photo(best, stop), _digits(digits, stop), *section.pictures)
+    (section,) = comparison.sections(stop.out)
+    pictures = (_photo(best, stop), _digits(digits, stop), *section.pictures[:1])
     return [Section("Restoring pictures", TEXT, code, section.tables, pictures)]
 
 
-def _photo(model: Model, stop: Stop) -> Picture:
+def _photo(model: Model, stop: Stop) -> BeforeAfter:
     clean = samples.camera()[60:316, 120:440]
     noisy = gaussian_noise(clean, sigma=SIGMA / 255, seed=stop.seed)
     write_image(stop.out / "noisy.png", noisy)
@@ -64,8 +65,9 @@ def _photo(model: Model, stop: Stop) -> Picture:
     labels = [f"noisy, {before:.1f} dB", f"restored, {after:.1f} dB", "as it was"]
     sheet = contact_sheet([noisy, restored.image, clean], labels=labels, columns=3, cell=340)
     write_image(stop.out / "restored.png", sheet)
-    return Picture(
-        "A photograph that was not trained on", sheet, f"{model.card.network}, Gaussian noise of sigma {SIGMA}."
+    note = f"{model.card.network}, Gaussian noise of sigma {SIGMA}, at 1:1. Drag the line."
+    return BeforeAfter(
+        "A photograph that was not trained on", noisy, restored.image, note, (labels[0], labels[1]), clean, labels[2]
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pixelry import api
 from pixelry.boxes import Boxes
-from pixelry.data.catalog import load_dataset
 from pixelry.data.sheet import as_picture
 from pixelry.pixels import contact_sheet, write_image
 from pixelry.report import Section
+from pixelry.reports.metrics import metrics_table
 from pixelry.tasks.base import Picture
 from pixelry.tour import Stop
+from pixelry.tour.scenes import objects
 
 NETWORK = "yolo_n"
 # A detector learns where and what: it wants more time than a classifier.
@@ -18,28 +19,28 @@ SIZE = (128, 128)  # the scenes' own
 SHOWN_FROM = 0.25
 SHOWN = 12
 TEXT = (
-    "A detector says where things are, and what they are. This one looks once: at each place of three grids it gives a "
-    "box and a score for every class. The scenes are rendered here, each from its own number, with boxes, masks and "
-    "captions, so that there is something to train on without a download. Mean average precision (map) is COCO's: the "
-    "area under the curve of precision against recall, over ten degrees of overlap."
+    "A detector gives boxes around objects, each with a class and a score. This one looks once: at each place of three "
+    "grids it predicts a box and a score for every class. The scenes are rendered here, each from its own number, with "
+    "boxes, masks and captions, so that there is something to train on without a download. Here all objects are of one "
+    "class; to tell the six shapes apart takes some minutes more: pixelry train detect --data shapes."
 )
 
 
 def visit(stop: Stop) -> list[Section]:
     """Train a YOLO on rendered scenes, judge it, and draw what it finds in new ones."""
     minutes = stop.seconds * PATIENCE / 60
-    data = load_dataset("shapes")
+    data = objects()
     # In so short a time more scenes are better than larger ones.
     model = api.train(
         "detect", data, network=NETWORK, minutes=minutes, size=SIZE, out=stop.out / "detect", seed=stop.seed
     )
     report = model.evaluate(data)
     code = (
+        "import pixelry as px\nfrom pixelry.tour.scenes import objects\n\n"
+        f'model = px.train("detect", objects(), network="{NETWORK}", size={SIZE}, minutes={minutes:.2g})\n'
+        'model.evaluate(objects())\nmodel.predict("tour/scene.png").draw()\n\n'
         "pixelry data show shapes --out scenes.png\n"
-        f"pixelry train detect --data shapes --network {NETWORK} --size 128x128 \\\n"
-        f"    --minutes {minutes:.2g} --out detector\n"
-        "pixelry evaluate detector --data shapes --out report/\n"
-        "pixelry predict detector tour/scene.png --out found/"
+        "pixelry predict tour/detect tour/scene.png --out found/"
     )
     scenes = [as_picture(data["test"].images[i]) for i in range(SHOWN)]
     write_image(stop.out / "scene.png", scenes[0])
@@ -52,4 +53,5 @@ def visit(stop: Stop) -> list[Section]:
         f"scenes: map50 {metrics['map50']:.3f}, map {metrics['map']:.3f}, after {seconds:.0f} s of training."
     )
     pictures = (Picture("Found", sheet, note), *report.findings.pictures[:1])
-    return [Section("Where things are", TEXT, code, report.findings.tables, pictures)]
+    tables = (metrics_table(metrics, task="detect"), *report.findings.tables)
+    return [Section("Where things are", TEXT, code, tables, pictures)]

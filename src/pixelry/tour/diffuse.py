@@ -16,7 +16,9 @@ from pixelry.tour import Stop
 from pixelry.types import Generated
 from pixelry.way import way_strip, way_to_pictures
 
-NETWORKS = ("dcgan", "ddpm")
+# Half as many channels at the coarsest level as by default, and three times the steps within the time.
+DIFFUSION = "ddpm:growth=2"
+NETWORKS = ("dcgan", DIFFUSION)
 # Both learn more slowly than what stands on the other stops.
 PATIENCE = 40 / 12
 JUDGED = 500
@@ -43,20 +45,21 @@ def visit(stop: Stop) -> list[Section]:
         f"pixelry compare generate --data digits --networks {','.join(NETWORKS)} --set conditional=true "
         f"--minutes {minutes:.2g} --out both\n"
         "pixelry generate both/dcgan --label 7 --count 10 --animate --out sevens/\n"
-        "pixelry generate both/ddpm --label 7 --count 10 --steps 10 --guidance 2 --animate --out more-sevens/\n"
-        "pixelry inpaint both/ddpm tour/digit.png --mask tour/hole.png --count 5 --out filled/\n"
-        "pixelry evaluate both/ddpm --data digits --out report/"
+        "pixelry generate both/ddpm-growth-2 --label 7 --count 10 --guidance 2 --animate --out more-sevens/\n"
+        "pixelry inpaint both/ddpm-growth-2 tour/digit.png --mask tour/hole.png --count 5 --out filled/\n"
+        "pixelry evaluate both/ddpm-growth-2 --data digits --out report/"
     )
     pictures = [_sheet(models[name], name, comparison, stop) for name in NETWORKS]
-    pictures += [_way(models["ddpm"], stop), _filled(models["ddpm"], stop)]
-    (section,) = comparison.sections()
+    pictures += [_way(models[DIFFUSION], stop), _filled(models[DIFFUSION], stop)]
+    (section,) = comparison.sections(stop.out)
     return [Section("A game, and noise", TEXT, code, section.tables, tuple(pictures))]
 
 
 def _sheet(model: Model, name: str, comparison: Comparison, stop: Stop) -> Picture:
     sheet = model.task.samples(model.network)
     assert sheet is not None
-    write_image(stop.out / f"{name}.png", sheet)
+    network = name.partition(":")[0]
+    write_image(stop.out / f"{network}.png", sheet)
     rung = next(rung for rung in comparison.rungs if rung.network == name)
     floor = rung.metrics["frechet_floor"]
     note = (
@@ -64,7 +67,7 @@ def _sheet(model: Model, name: str, comparison: Comparison, stop: Stop) -> Pictu
         f"{floor:.1f}); {rung.metrics['class_consistency']:.0%} are read as what was asked for; "
         f"{rung.images_per_second:,.0f} a second."
     )
-    return Picture(f"Digits by {name}", sheet, note)
+    return Picture(f"Digits by {network}", sheet, note)
 
 
 def _way(model: Model, stop: Stop) -> Picture:

@@ -41,7 +41,7 @@ def visit(stop: Stop) -> list[Section]:
         "pixelry generate maker --label 7 --count 10 --out sevens/\n"
         f"pixelry inpaint maker tour/digit.png --mask tour/mask.png --count {DRAWS} --out completed/"
     )
-    (section,) = comparison.sections()
+    (section,) = comparison.sections(stop.out)
     return [Section("Making pictures", TEXT, code, section.tables, (_sheet(best, stop), _completed(best, stop)))]
 
 

@@ -10,7 +10,7 @@ from pixelry.data.builtin import photos
 from pixelry.model import Model, load_model
 from pixelry.pixels import contact_sheet, psnr, to_uint8, write_image
 from pixelry.report import Section
-from pixelry.tasks.base import Picture
+from pixelry.reports.findings import BeforeAfter
 from pixelry.tour import Stop
 from pixelry.types import Restored
 
@@ -36,11 +36,11 @@ def visit(stop: Stop) -> list[Section]:
         f"--minutes {minutes:g}\n"
         "pixelry predict tour/upscale/edsr tour/small.png --out large/"
     )
-    (section,) = comparison.sections()
-    return [Section("Enlarging pictures", TEXT, code, section.tables, (_photo(models, stop), *section.pictures))]
+    (section,) = comparison.sections(stop.out)
+    return [Section("Enlarging pictures", TEXT, code, section.tables, (_photo(models, stop), *section.pictures[:1]))]
 
 
-def _photo(models: dict[str, Model], stop: Stop) -> Picture:
+def _photo(models: dict[str, Model], stop: Stop) -> BeforeAfter:
     height, width = SHAPE
     clean = samples.camera()[60 : 60 + height, 120 : 120 + width]
     # As in training: bicubic interpolation with antialiasing.
@@ -55,4 +55,7 @@ def _photo(models: dict[str, Model], stop: Stop) -> Picture:
         labels.append(f"{name}, {psnr(large.image, reference=clean):.1f} dB")
     sheet = contact_sheet([*shown, clean], labels=[*labels, "as it was"], columns=2, cell=330)
     write_image(stop.out / "enlarged.png", sheet)
-    return Picture("A photograph that was not trained on", sheet, f"{FACTOR} times as high and wide.")
+    note = f"{FACTOR} times as high and wide as what was given, at 1:1. Drag the line."
+    return BeforeAfter(
+        "A photograph that was not trained on", shown[1], shown[2], note, (labels[1], labels[2]), clean, "as it was"
+    )

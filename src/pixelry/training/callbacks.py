@@ -34,6 +34,8 @@ VALIDATION_SHARE = 0.05
 # A curve of more points says no more.
 VALIDATION_PART = 0.02
 LOG_SECONDS = 5.0
+# Short runs have rows more often, so that their loss is a curve too.
+LOG_PART, LEAST_LOG_SECONDS = 0.01, 0.1
 LINE_SECONDS = 10.0
 QUIET_SECONDS = 30.0  # between two lines where there is no new validation
 
@@ -68,15 +70,18 @@ class MetricsLog(Callback):
         self.path = path
         self.rows: list[Row] = [row for row in _read_rows(path) if int(row["step"]) <= step]
         self._last = (time.perf_counter(), step)
+        self._progress = 0.0
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         now, module = time.perf_counter(), _ours(pl_module)
         seconds, step = self._last
-        if now - seconds >= LOG_SECONDS or module.clock.is_done(module.step):
+        progress = module.clock.progress(module.step)
+        due = progress - self._progress >= LOG_PART and now - seconds >= LEAST_LOG_SECONDS
+        if due or now - seconds >= LOG_SECONDS or module.clock.is_done(module.step):
             rate = (module.step - step) * module.recipe.batch / max(now - seconds, 1e-9)
             losses = {name: float(value) for name, value in module.losses.items()}
             self.write(trainer, module, {**losses, "images_per_second": round(rate, 1)})
-            self._last = (now, module.step)
+            self._last, self._progress = (now, module.step), progress
 
     def write(self, trainer: Trainer, module: TrainingModule, values: Row) -> None:
         """Add a row and rewrite the file (a run has few rows, and their columns grow)."""

@@ -13,12 +13,14 @@ from torchmetrics.utilities import dim_zero_cat
 from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch
 from pixelry.data.sheet import as_picture
-from pixelry.draw import confusion_figure, curves_figure, draw_boxes
-from pixelry.pixels import contact_sheet
+from pixelry.draw import confusion_figure, curves_figure, draw_boxes, magnified
+from pixelry.reports.findings import Gallery
+from pixelry.reports.images import at_most
 from pixelry.tasks.base import Evaluator, Findings, Picture, Table
 from pixelry.tasks.detect.matching import MATCH, Seen, above, confusions, evaluate_boxes, f1_scores, match
 
 WORST = 6
+CELL = 480  # pixels of the longer side of a picture in a report
 # COCO's twelve figures in pycocotools' order; those of one and ten boxes an image are rarely asked for.
 FIGURES = {
     "map": 0, "map50": 1, "map75": 2, "map_small": 3, "map_medium": 4, "map_large": 5, "recall": 8, "recall_small": 9,
@@ -147,7 +149,7 @@ class DetectEvaluator(Evaluator):
             ),
         ]
 
-    def _worst(self, split: Split, found: list[Seen], true: list[Seen], indices: NDArray[np.int64]) -> Picture:
+    def _worst(self, split: Split, found: list[Seen], true: list[Seen], indices: NDArray[np.int64]) -> Gallery:
         """Draw the pictures with the most misses and false boxes: true boxes on the left, found ones on the right."""
         shown = [above(f, self.confidence) for f in found]
         faults = []
@@ -155,17 +157,19 @@ class DetectEvaluator(Evaluator):
             matched = match(f, t)
             faults.append(int((matched == -1).sum()) + int((~t.crowd).sum()) - len(set(matched[matched >= 0].tolist())))
         worst = np.argsort(-np.asarray(faults), kind="stable")[:WORST]
-        cells, texts = [], []
+        cells = []
         for i in worst:
             image = as_picture(split.images[int(indices[i])])
             place = split.targets["place"][int(indices[i])].double().numpy()
             for seen, word in ((true[i], "true"), (shown[i], "found")):
                 framed = seen.xyxy * np.tile(place[:2], 2) + np.tile(place[2:], 2)
-                cells.append(draw_boxes(image, framed, seen.labels, [self.classes[k] for k in seen.labels]))
-                texts.append(f"{split.name(int(indices[i]))[-28:]}: {word}")
-        sheet = contact_sheet(cells, labels=texts, columns=2, cell=420)
+                scale = max(1, CELL // max(image.shape[:2]))
+                drawn = draw_boxes(
+                    magnified(image, scale), framed * scale, seen.labels, [self.classes[k] for k in seen.labels]
+                )
+                cells.append((at_most(drawn, CELL), f"{split.name(int(indices[i]))}: {word}"))
         note = f"The pictures with the most missed objects and wrong boxes (of at least {self.confidence:.0%})."
-        return Picture("Worst pictures", sheet, note)
+        return Gallery("Worst pictures", tuple(cells), note, columns=2)
 
 
 def _found(rows: NDArray[Any]) -> Seen:

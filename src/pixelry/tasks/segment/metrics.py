@@ -17,13 +17,16 @@ from pixelry.data.dataset import Split
 from pixelry.data.loading import Batch
 from pixelry.data.masks import IGNORE
 from pixelry.data.sheet import as_picture
-from pixelry.draw import confusion_figure, draw_mask, name_regions
+from pixelry.draw import confusion_figure, draw_mask, magnified, name_regions
 from pixelry.errors import UsageError
-from pixelry.pixels import contact_sheet, to_color
+from pixelry.pixels import to_color
+from pixelry.reports.findings import Gallery
+from pixelry.reports.images import at_most
 from pixelry.tasks.base import Evaluator, Findings, Picture, Table
 from pixelry.tasks.segment.boundaries import TOLERANCE, boundary_scores
 
 WORST = 6
+CELL = 480  # pixels of the longer side of a picture in a report
 
 
 @dataclass(frozen=True)
@@ -199,22 +202,22 @@ class SegmentEvaluator(Evaluator):
         note = "Share of the labelled pixels; accuracy is the part of a class's true pixels that was found."
         return Table("Per class", ("class", "share", "iou", "dice", "accuracy"), tuple(rows), note)
 
-    def _worst_pictures(self, split: Split) -> list[Picture]:
+    def _worst_pictures(self, split: Split) -> list[Gallery]:
         """Draw the pictures with the most wrong pixels: the picture, the truth, and what was found."""
-        cells, texts = [], []
+        cells: list[tuple[NDArray[np.uint8], str]] = []
         for seen in self._worst:
             image = _at_size(as_picture(split.images[seen.index]), seen.truth.shape)
-            name = split.name(seen.index)[-22:]
-            cells += [to_color(image) if image.ndim == 2 else image]
-            masks = [draw_mask(image, ids, self.classes) for ids in (seen.truth, seen.found)]
-            cells += [
-                name_regions(m, ids, self.classes) for m, ids in zip(masks, (seen.truth, seen.found), strict=True)
-            ]
-            texts += [f"{name}", f"{name}: true", f"{name}: found, {seen.wrong:.0%} wrong"]
+            scale = max(1, CELL // max(image.shape[:2]))
+            image, name = magnified(image, scale), split.name(seen.index)
+            cells.append((at_most(to_color(image) if image.ndim == 2 else image, CELL), name))
+            for ids, text in ((seen.truth, "true"), (seen.found, f"found, {seen.wrong:.0%} wrong")):
+                large = magnified(ids, scale)
+                drawn = name_regions(draw_mask(image, large, self.classes), large, self.classes)
+                cells.append((at_most(drawn, CELL), f"{name}: {text}"))
         if not cells:
             return []
-        sheet = contact_sheet(cells, labels=texts, columns=3, cell=320)
-        return [Picture("Worst pictures", sheet, "The pictures with the largest share of wrong pixels.")]
+        note = "The pictures with the largest share of wrong pixels."
+        return [Gallery("Worst pictures", tuple(cells), note, columns=3)]
 
 
 def _mean(values: NDArray[np.float64]) -> float:

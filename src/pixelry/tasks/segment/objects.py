@@ -18,8 +18,9 @@ from pixelry.data.loading import Batch
 from pixelry.data.sheet import as_picture
 from pixelry.draw import draw_objects
 from pixelry.instances import decode, encode
-from pixelry.pixels import contact_sheet
-from pixelry.tasks.base import Evaluator, Findings, Picture, Table
+from pixelry.reports.findings import Gallery
+from pixelry.reports.images import at_most
+from pixelry.tasks.base import Evaluator, Findings, Table
 from pixelry.tasks.detect.matching import MATCH, evaluate_entries
 
 Size = tuple[int, int]
@@ -28,6 +29,7 @@ Runs = tuple[Mapping[str, Any], ...]  # COCO's run lengths, as of `encode`
 Place = Callable[[Tensor, Size, Size], tuple[Tensor, Runs]]
 
 WORST = 6
+CELL = 480  # pixels of the longer side of a picture in a report
 # COCO's figures by their place in pycocotools.
 FIGURES = {"map": 0, "map50": 1, "map75": 2, "map_small": 3, "map_medium": 4, "map_large": 5, "recall": 8}
 
@@ -129,7 +131,7 @@ class InstanceEvaluator(Evaluator):
             rows.append((name, objects, *(round(float(v.mean()), 4) if objects else "" for v in values)))
         return Table("Per class", ("class", "objects", "mask_map", "mask_map50", "mask_recall"), tuple(rows))
 
-    def _worst(self, split: Split, judged: Any, found: list[dict[str, Any]], true: list[dict[str, Any]]) -> Picture:
+    def _worst(self, split: Split, judged: Any, found: list[dict[str, Any]], true: list[dict[str, Any]]) -> Gallery:
         """Draw the pictures with the most misses and false objects: true ones on the left, found ones on the right."""
         order = sorted(dim_zero_cat(self.indices).tolist())
         real = [entry for entry in true if not entry["iscrowd"]]
@@ -137,19 +139,19 @@ class InstanceEvaluator(Evaluator):
         parts = {name: _by_image(entries, len(order)) for name, entries in (("true", real), ("found", sure))}
         missed, false = _faults(judged, len(order), self.confidence)
         said = {"true": missed, "found": false}
-        cells, texts = [], []
+        cells = []
         for i in np.argsort(-(missed + false), kind="stable")[:WORST]:
             image = as_picture(split.images[order[i]])
             size = (int(image.shape[0]), int(image.shape[1]))
             for name, entries in parts.items():
-                cells.append(draw_objects(image, [_nearest(entry["segmentation"], size) for entry in entries[i]]))
+                drawn = draw_objects(image, [_nearest(entry["segmentation"], size) for entry in entries[i]])
                 wrong = f", {said[name][i]} {'missed' if name == 'true' else 'wrong'}" if said[name][i] else ""
-                texts.append(f"{split.name(order[i])[-22:]}: {len(entries[i])} {name}{wrong}")
+                cells.append((at_most(drawn, CELL), f"{split.name(order[i])}: {len(entries[i])} {name}{wrong}"))
         note = (
             f"The pictures with the most missed objects and wrong ones (of at least {self.confidence:.0%}): an object "
             f"is found by one of its class whose mask has an IoU of {MATCH:g} with its own."
         )
-        return Picture("Worst pictures", contact_sheet(cells, labels=texts, columns=2, cell=320), note)
+        return Gallery("Worst pictures", tuple(cells), note, columns=2)
 
 
 def _facts(runs: Runs) -> list[dict[str, Any]]:
