@@ -261,3 +261,15 @@ def test_the_page_of_a_comparison_is_made_again_where_it_was_moved(few_digits: p
     (here / "moved" / "comparison.json").write_text("{}")
     with pytest.raises(UsageError, match="is no comparison of this version"):
         report(here / "moved")
+
+
+def test_warnings_of_a_run_stand_in_its_report(few_digits: px.Dataset, here: Path) -> None:
+    model = px.train(
+        "classify", few_digits, network="cnn", steps=2, out=here / "run", progress=False, precision="32-true"
+    )
+    [warning] = model.card.training["warnings"]
+    assert "2 steps" in warning
+    page = (here / "run" / "index.html").read_text()
+    assert f'<p class="px-warning">{warning[0].upper()}{warning[1:]}' in page.replace("&#34;", '"').replace(
+        "&#39;", "'"
+    )
