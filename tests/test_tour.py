@@ -1,4 +1,4 @@
-"""The tour: every stop, with a second of training for each network."""
+"""The tour: every stop, with half a second of training for each network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pixelry.tour import STOPS
 
 
 def test_the_tour_writes_a_page_that_opens_by_itself(here: Path) -> None:
-    page = api.take_tour(out=here / "tour", seconds=1.0)
+    page = api.take_tour(out=here / "tour", seconds=0.5)
     text = page.read_text()
     for title in (
         "Pixels",
