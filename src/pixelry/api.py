@@ -356,7 +356,7 @@ def take_tour(*, out: str | Path = "tour", seconds: float = 12.0, seed: int = 0)
 
     Args:
         out: A new or empty folder, or one of an earlier tour, which is written anew.
-        seconds: Of training for a small network; larger ones have a multiple, or as many steps as fit on usual machines.
+        seconds: Of training for a small network; larger ones have a multiple of it, or a number of steps.
         seed: Of everything that is random.
     """
     from pixelry import preflight
