@@ -16,6 +16,8 @@ from torch import Tensor
 from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.errors import ImageError, UsageError
 from pixelry.pixels import image_files, read_image
+from pixelry.pixels.collection import unreadable_heif
+from pixelry.pixels.heif import left_out_note
 from pixelry.pixels.io import count_pages
 
 # What a folder of results holds beside its pictures: some of them on one page, and a line for each.
@@ -155,7 +157,8 @@ def _files(item: str | Path) -> Iterator[Input]:
     else:
         files = image_files(item)
     if not files:
-        raise UsageError(f"no image files in '{item}'")
+        heic = unreadable_heif(item)
+        raise UsageError(f"no image files in '{item}'" + (f"; {left_out_note(len(heic))}" if heic else ""))
     yield from (Input(str(file), Path(file)) for file in files)
 
 

@@ -10,6 +10,8 @@ import tifffile
 
 from pixelry.data.catalog import load_dataset
 from pixelry.data.check import check_dataset
+from pixelry.errors import UsageError
+from pixelry.inputs import gather
 from pixelry.pixels import write_image
 
 RNG = np.random.default_rng(0)
@@ -73,3 +75,7 @@ def test_heic_files_are_counted_where_the_extra_is_missing(here: Path, monkeypat
     dataset = load_dataset(here / "data")
     assert len(dataset["train"]) == 2
     assert any(note.startswith("1 HEIC or HEIF file left out") for note in dataset.notes)
+    (here / "phone").mkdir()
+    (here / "phone" / "1.heic").write_bytes(b"not read")
+    with pytest.raises(UsageError, match=r"no image files in .*1 HEIC or HEIF file left out.*pixelry\[heif\]"):
+        list(gather(here / "phone")[0])
