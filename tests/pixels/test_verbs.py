@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -358,3 +359,19 @@ def test_heic_is_read_and_named_where_the_extra_is_missing(
     named = run("pixels", "flip", heic, "--vertical", "--out", here / "out2")
     assert named.code == 1
     assert "pip install 'pixelry[heif]'" in named.err
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_damage_is_stripped_or_named(here: Path, suffix: str) -> None:
+    whole = camera_file(here / f"a.{suffix}").read_bytes()
+    random = np.random.default_rng(0)
+    for number in range(60):
+        damaged = bytearray(whole[: random.integers(20, len(whole))] if number % 2 else whole)
+        for place in random.integers(4, min(len(damaged), 900), 6):
+            damaged[place] = random.integers(256)
+        (here / f"b.{suffix}").write_bytes(damaged)
+        for call in (read_metadata, image_info):
+            with contextlib.suppress(ImageError):
+                call(here / f"b.{suffix}")
+        result = strip_metadata(here / f"b.{suffix}", here / "out", overwrite=True)
+        assert all(f"b.{suffix}" in message and "Error" not in message for _, message in result.failed)

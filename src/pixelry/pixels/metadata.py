@@ -173,13 +173,14 @@ def _of_tiff(source: Path | bytes) -> Metadata | None:
         data = source if isinstance(source, bytes) else source.read_bytes()
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             tags = {tag.code: tag.value for tag in file.pages.first.tags.values()}
-    except (OSError, tifffile.TiffFileError):
+    except Exception:  # tifffile raises almost anything on damaged input
         return None
     exif = b""
     if {EXIF_DIRECTORY, GPS_DIRECTORY} & set(tags):
-        block = PILImage.Exif()
-        block.load(data)
-        exif = _kept(block)[0]
+        with headers_only():
+            block = PILImage.Exif()
+            block.load(data)
+            exif = _kept(block)[0]
     numbers = {tag: tags.get(tag) for tag in (X_RESOLUTION, Y_RESOLUTION)}
     numbers = {tag: value[0] / value[1] for tag, value in numbers.items() if isinstance(value, tuple) and value[1]}
     dpi = resolution_of_tags({**numbers, RESOLUTION_UNIT: int(tags.get(RESOLUTION_UNIT, 1))})

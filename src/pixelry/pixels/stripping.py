@@ -15,6 +15,7 @@ from PIL import Image as PILImage
 
 from pixelry.errors import ImageError
 from pixelry.pixels.decode import HEAD, kind_of
+from pixelry.pixels.limits import headers_only
 from pixelry.pixels.metadata import GPS_DIRECTORY
 from pixelry.pixels.orientation import ORIENTATION
 from pixelry.pixels.png16 import SIGNATURE, chunk
@@ -67,10 +68,11 @@ def _exif_left(block: bytes, removed: dict[str, None]) -> bytes:
     removed[EXIF] = None
     exif = PILImage.Exif()
     try:
-        exif.load(block)
-        if exif.get_ifd(GPS_DIRECTORY):
-            removed[GPS] = None
-        turn = exif.get(ORIENTATION, 1)
+        with headers_only():
+            exif.load(block)
+            if exif.get_ifd(GPS_DIRECTORY):
+                removed[GPS] = None
+            turn = exif.get(ORIENTATION, 1)
     except Exception:
         return b""  # broken EXIF states no orientation
     if turn not in range(2, 9):
