@@ -383,14 +383,11 @@ def test_files(tmp_path):
         ),
     ],
 )
-def test_the_command_line(tmp_path, monkeypatch, capsys, words, expected):
+def test_the_command_line(tmp_path, run, words, expected):
     verb, *options = words.split()
     photo = write_image(tmp_path / "photo.png", PHOTO // 2)
-    command = ["pixelry", "pixels", verb, str(photo), "--out", str(tmp_path / "out"), *options]
-    monkeypatch.setattr(sys, "argv", command)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code in (0, None), capsys.readouterr().err
+    said = run("pixels", verb, photo, "--out", tmp_path / "out", *options)
+    assert said.code == 0, said.err
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "photo.png"), expected(PHOTO // 2))
 
 

@@ -27,7 +27,7 @@ def estimate_noise(image: Image, *, max_side: int | None = None) -> float:
     Examples:
         >>> noisy = np.random.default_rng(0).normal(0.5, 10 / 255, (64, 64))
         >>> round(estimate_noise(noisy), 1)
-        10.2
+        9.8
     """
     if min(image.shape[:2]) < MIN_SIDE or image.dtype == np.bool_:
         return float("nan")
