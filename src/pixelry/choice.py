@@ -23,6 +23,7 @@ from pixelry.data.dataset import Dataset
 from pixelry.errors import ModelError, UsageError
 from pixelry.estimates import Announce, Estimate, Request, estimate, seconds_per_pixel, task_of
 from pixelry.model import load_model
+from pixelry.tasks.base import Candidate
 from pixelry.training.fit import measuring_budget
 
 # Of the networks that have weights by a name, the one to take where it is among them.
@@ -127,6 +128,8 @@ def _candidates(request: Request, dataset: Dataset, network: str | None) -> list
     kind = plugins.tasks.load(request.task).TASK
     fixed = network or network_for_weights(request.task, request.weights)
     listed = kind.candidates(dataset["train"])
+    if request.weights and fixed:
+        listed = (Candidate(fixed), *listed)  # the size that published weights are used at comes first
     pairs = dict.fromkeys((fixed or one.network, request.data.size or one.size) for one in listed)
     configs, errors = [], []
     for name, size in pairs:
