@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pixelry.api import make_console, read_dataset
+from pixelry.arguments import verb
 
 
+@verb
 def plan(
     task: str,
     data: Any,
@@ -59,19 +61,21 @@ def plan(
         UsageError: An unknown name, an option out of range, options that exclude each other.
         DataError: The data cannot be read or does not fit the task.
     """
-    from pixelry.choice import plan_run
+    from pixelry import preflight
     from pixelry.config import Budget, DataConfig, EngineConfig
-    from pixelry.estimates import Request
 
     source = str(data) if isinstance(data, str | Path) else None
-    request = Request(
-        task,
-        settings or {},
-        DataConfig(source, None, format, size, channels, val_fraction),
-        Budget(epochs, steps, minutes),
-        EngineConfig(accelerator=accelerator, precision=precision),
-        weights=weights,
-    )
+    form, budget = DataConfig(source, None, format, size, channels, val_fraction), Budget(epochs, steps, minutes)
+    engine = EngineConfig(accelerator=accelerator, precision=precision)
+    named = [network] if network else []
+    preflight.check_training(task, data, named, settings or {}, test=test, format=format, size=size)
+    preflight.check_weights(weights)
+    from pixelry.choice import plan_run
+    from pixelry.estimates import Request
+    from pixelry.training.devices import check_engine
+
+    check_engine(engine)
+    request = Request(task, settings or {}, form, budget, engine, weights=weights)
     if network is not None:
         request.configure(network)
     console = make_console(progress)

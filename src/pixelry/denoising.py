@@ -32,9 +32,7 @@ def sigma_of(sigma: float | str | None) -> float | None:
     except ValueError:
         level = float("nan")
     if not 0 < level < float("inf"):
-        raise UsageError(
-            f"sigma is {sigma}; expected auto, or a standard deviation of 255 levels, such as 15"
-        )
+        raise UsageError(f"sigma is {sigma}; expected auto, or a standard deviation of 255 levels, such as 15")
     return level
 
 
