@@ -33,8 +33,10 @@ FIRST_IMAGES = 8
 MAX_IMAGES = 64
 ROUNDS = 4
 SHORT_STEP = 0.1  # seconds
-# Seconds for the whole measurement, where the run's own budget does not say less.
+# Seconds for the whole measurement, where the run's own budget does not say less, ...
 BUDGET_SECONDS = 10.0
+# ... of which batches are sized to take this share: what is begun is finished, and a machine may be busy.
+AIM = 0.4
 # A candidate whose first step takes so many times as long as the best first step is dropped, ...
 MAX_RATIO = 2.0
 # ... but for the seconds that building its kernels may take.
@@ -181,10 +183,11 @@ def _measure(network: nn.Module, task: Task, batch: Batch, candidates: Candidate
     few = _first(batch, FIRST_IMAGES)
     exact = _Trial(network, task, few, *candidates[0])
     seconds = min(exact.seconds(), exact.seconds()) / len(few["image"])
-    affordable = (deadline - time.perf_counter()) / (len(candidates) * (ROUNDS + 1)) / seconds
+    left = deadline - time.perf_counter()
+    affordable = left / (len(candidates) * (ROUNDS + 1)) / seconds
     if affordable < 1:
         return None
-    few = _first(batch, max(len(few["image"]), int(affordable)))
+    few = _first(batch, max(len(few["image"]), int(AIM * affordable)))
     trials = _start_trials(network, task, few, candidates)
     times = _times_in_turn(trials, deadline)
     right = [path for path in trials if _agrees(trials[path], trials[candidates[0]])]
