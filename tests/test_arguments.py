@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import pixelry as px
-from pixelry import api, api_compare, api_data, api_generate
+from pixelry import api, api_compare, api_data, api_generate, api_plan, api_report, api_splits
 from pixelry.arguments import ArgumentError, convert, parse_size, read_settings, verb
 from pixelry.data.dataset import Dataset
 from pixelry.errors import UsageError
@@ -110,7 +110,7 @@ def test_other_types_are_refused_in_one_sentence(given: Any, kind: Any, expected
 
 VERBS = [
     function
-    for module in (api, api_compare, api_data, api_generate)
+    for module in (api, api_compare, api_data, api_generate, api_plan, api_report, api_splits)
     for name, function in vars(module).items()
     if inspect.isfunction(function)
     and function.__module__ == module.__name__
