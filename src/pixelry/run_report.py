@@ -101,7 +101,8 @@ def rebuild_run(folder: Path, dataset: Dataset | None) -> Path:
     """
     model = load_model(folder)
     name = str(model.card.data.get("name", "")) if dataset is None else dataset.name
-    split, findings, warnings = "val", Findings(dict(model.card.metrics)), (NOT_EVALUATED,)
+    split, findings = "val", Findings(dict(model.card.metrics))
+    warnings: tuple[str, ...] = (NOT_EVALUATED,)
     if dataset is not None:
         whole = dataset.with_val(float(model.card.data.get("val_fraction", 0.1)))
         split, warnings = "val" if "val" in whole.splits else "train", ()
