@@ -221,6 +221,20 @@ def test_boxes_masks_and_pairs_are_divided_alike(tmp_path: Path) -> None:
     assert sorted(labels) == [0, 1]
 
 
+def test_pages_of_stacks_are_divided(tmp_path: Path) -> None:
+    import tifffile
+
+    for name in ("a", "b"):
+        for folder, pages in (("images", noise(ord(name), (5, 12, 12))), ("masks", np.eye(12, dtype=np.uint8)[None])):
+            (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
+            stack = np.broadcast_to(pages, (5, 12, 12))
+            tifffile.imwrite(tmp_path / "data" / folder / f"{name}.tif", stack, photometric="minisblack")
+    split_data(tmp_path / "data", out=tmp_path / "list", duplicates=False)
+    images = [row["image"] for row in rows(tmp_path / "list" / "splits.csv")]
+    assert images == [f"{name}_p{page:03d}.tif" for name in ("a", "b") for page in range(1, 6)]
+    assert len(load_dataset(tmp_path / "list")["train"]) == 8
+
+
 def test_data_that_changed_is_refused(tmp_path: Path) -> None:
     data = class_folders(tmp_path / "data", counts={"cat": 12, "dog": 12})
     split_data(data, out=tmp_path / "list")
@@ -313,18 +327,22 @@ def test_clean_drops_and_keeps_what_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_clean_drops_improbable_labels_of_train(tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 60), ("test", 20)):
-        for number in range(count):
-            label = number % 2
-            image = np.full((10, 10), 60 + 120 * label) + generator.normal(0, 8, (10, 10))
-            folder = "ab"[1 - label] if number == 7 else "ab"[label]
-            write_image(
-                tmp_path / "data" / split / folder / f"{number}.png", image.round().clip(0, 255).astype(np.uint8)
-            )
-    facts = clean_data(tmp_path / "data", out=tmp_path / "clean", drop=["labels"])
-    assert facts["removed"] == {"labels": 1}
-    assert [row["image"] for row in rows(tmp_path / "clean" / "removed.csv")] == ["train/a/7.png"]
+    digits, generator = load_dataset("digits"), np.random.default_rng(0)
+    images, labels = digits["train"].images[:, 0].numpy(), digits["train"].labels.numpy().copy()
+    wrong = generator.choice(len(labels), 40, replace=False)
+    labels[wrong] = (labels[wrong] + generator.integers(1, 10, 40)) % 10
+    test = {"x_test": digits["test"].images[:, 0].numpy(), "y_test": digits["test"].labels.numpy()}
+    np.savez(tmp_path / "wrong.npz", x_train=images, y_train=labels, **test)
+    facts = clean_data(tmp_path / "wrong.npz", out=tmp_path / "clean", drop=["labels"])
+    found = {row["image"] for row in rows(tmp_path / "clean" / "removed.csv")}
+    assert facts["removed"]["labels"] == len(found)
+    assert len(found & {f"#{index}" for index in wrong}) >= 20
+    # A test set stays as it is, and labels that the model cannot learn are not judged.
+    assert facts["splits"]["test"]["images"] == 355
+    np.savez(tmp_path / "random.npz", x_train=images[:200], y_train=generator.permutation(labels[:200]))
+    facts = clean_data(tmp_path / "random.npz", out=tmp_path / "no", drop=["labels"])
+    assert facts["removed"] == {}
+    assert any("could not judge the labels" in note for note in facts["notes"])
 
 
 def test_clean_looks_at_masks(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ DEFAULT = ("unreadable", "conflicts", "leaks", "duplicates")
 PRECEDENCE = ("test", "val", "train")
 
 Reasons = dict[int, tuple[str, int | None]]
+Finder = Callable[[Reasons], dict[int, int | None]]
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,13 @@ class Cleaning:
         entries: Of all images; those without a split are left out, with the reason.
         removed: How many are left out, by kind.
         spared: How many more each kind that was not asked for would leave out.
+        notes: What could not be found out.
     """
 
     entries: list[Entry]
     removed: Mapping[str, int]
     spared: Mapping[str, int]
+    notes: Sequence[str] = ()
 
 
 def kinds_to_drop(drop: Sequence[str] = (), keep: Sequence[str] = ()) -> tuple[str, ...]:
@@ -77,7 +80,8 @@ def clean_dataset(dataset: Dataset, kinds: Sequence[str], *, seed: int = 0) -> C
     scan = scan_dataset(dataset)
     reasons: Reasons = {}
     spared: dict[str, int] = {}
-    for kind, find in _finders(scan, seed, with_labels="labels" in kinds).items():
+    notes: list[str] = []
+    for kind, find in _finders(scan, seed, notes, with_labels="labels" in kinds).items():
         found = {position: of for position, of in find(reasons).items() if position not in reasons}
         if kind in kinds:
             reasons |= {position: (kind, of) for position, of in found.items()}
@@ -93,10 +97,12 @@ def clean_dataset(dataset: Dataset, kinds: Sequence[str], *, seed: int = 0) -> C
         other = "" if of is None else entries[of].image
         cleaned.append(replace(entry, reason=f"{kind}: {KINDS[kind]}", duplicate_of=other))
     counts = Counter(kind for kind, _ in reasons.values())
-    return Cleaning(cleaned, {kind: counts[kind] for kind in kinds}, spared)
+    return Cleaning(cleaned, {kind: counts[kind] for kind in kinds}, spared, notes)
 
 
-def _finders(scan: Scan, seed: int, *, with_labels: bool) -> dict[str, Callable[[Reasons], dict[int, int | None]]]:
+def _finders(
+    scan: Scan, seed: int, notes: list[str], *, with_labels: bool
+) -> dict[str, Callable[[Reasons], dict[int, int | None]]]:
     """Return for each kind what finds its images: position, and the position of the image that it is a copy of."""
 
     def copies(removed: Reasons) -> list[Positions]:
@@ -115,7 +121,7 @@ def _finders(scan: Scan, seed: int, *, with_labels: bool) -> dict[str, Callable[
         memory.extend([near(removed)] if not memory else [])
         return [left for group in memory[0] if len(left := np.setdiff1d(group, [*removed])) > 1]
 
-    finders: dict[str, Callable[[Reasons], dict[int, int | None]]] = {
+    finders: dict[str, Finder] = {
         "unreadable": lambda removed: dict.fromkeys(_unreadable(scan)),
         "conflicts": lambda removed: _conflicts(scan, copies(removed)),
         "leaks": lambda removed: _leaks(scan, copies(removed)),
@@ -124,7 +130,7 @@ def _finders(scan: Scan, seed: int, *, with_labels: bool) -> dict[str, Callable[
         "near": lambda removed: _repeats(scan, near_once(removed)),
     }
     if with_labels:
-        finders["labels"] = lambda removed: dict.fromkeys(_improbable(scan, removed, seed))
+        finders["labels"] = lambda removed: dict.fromkeys(_improbable(scan, removed, seed, notes))
     return {**finders, "blank": lambda removed: dict.fromkeys(np.flatnonzero(scan.blank).tolist())}
 
 
@@ -178,12 +184,14 @@ def _repeats(scan: Scan, groups: Sequence[Positions]) -> dict[int, int | None]:
     return found
 
 
-def _improbable(scan: Scan, removed: Reasons, seed: int) -> list[int]:
-    """Return the images of train with a label that a cross-validated model finds improbable."""
+def _improbable(scan: Scan, removed: Reasons, seed: int, notes: list[str]) -> list[int]:
+    """Return the images of train with a label that a cross-validated model finds improbable; notes are added."""
     labels = np.where(scan.readable, scan.labels, -1)
     labels[[*removed]] = -1
     judged = judge_labels(scan.thumbs, labels, seed=seed)
-    if judged is None or "train" not in scan.starts:
+    if judged is None or not judged.usable or "train" not in scan.starts:
+        why = "" if judged is None else f": it agrees with {judged.accuracy:.0%} of them, too few to be trusted"
+        notes.append(f"the quick model could not judge the labels{why}")
         return []
     train = scan.range("train")
     return [position for position in judged.positions[judged.suspicious].tolist() if position in train]
@@ -195,6 +203,7 @@ def describe_cleaning(cleaning: Cleaning) -> list[str]:
         f"{counted(number, 'image')} left out: {KINDS[kind]}" for kind, number in cleaning.removed.items() if number
     ]
     lines = left or ["nothing to leave out was found"]
+    lines += cleaning.notes
     for kind, number in cleaning.spared.items():
         lines.append(f"{counted(number, 'image')} kept: {KINDS[kind]} (--drop {kind} leaves them out)")
     return lines

@@ -20,6 +20,7 @@ from pixelry.data.dataset import Dataset, FileImages, Lazy, Split
 from pixelry.data.findings import counted, listed
 from pixelry.data.formats._shared import SPLITS, is_split_list
 from pixelry.errors import DataError
+from pixelry.paths import cache_dir
 
 FORMAT = "pixelry-splits"
 INFO, ROWS, REMOVED = "splits.json", "splits.csv", "removed.csv"
@@ -150,12 +151,16 @@ def list_entries(dataset: Dataset, root: Path | None) -> list[Entry]:
 
 def image_keys(split: Split, root: Path | None) -> list[str]:
     """Return the images' files relative to a folder, with slashes; the names of what is in no file of its own."""
-    images = split.images
+    images, cache = split.images, cache_dir() / "pages"
     keys = []
     for index in range(len(split)):
         source = images.sources[index] if isinstance(images, FileImages) else None
         if not isinstance(source, Path) or root is None:
             keys.append(split.name(index))
+            continue
+        if source.is_relative_to(cache):
+            # A page of a stack, unpacked under a name that depends on this machine and the stack's date.
+            keys.append(source.name)
             continue
         try:
             keys.append(Path(os.path.relpath(source.absolute(), root.absolute())).as_posix())
