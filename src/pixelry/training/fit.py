@@ -132,7 +132,12 @@ def fast_path_for(
 
 
 def step_seconds(network: nn.Module, task: Task, split: Split, config: RunConfig, path: FastPath) -> float:
-    """Return the seconds that a training step takes for an image, timed on a few images of a prepared split."""
+    """Return the seconds that a training step takes for an image, timed on a few images of a prepared split.
+
+    A method without weights, such as non-local means, takes no step: 0.
+    """
+    if not any(weight.requires_grad for weight in network.parameters()):
+        return 0.0
     return seconds_per_image(network, task, _first_batch(split, config), path=path, key=_speed_key(task, config))
 
 
