@@ -34,7 +34,7 @@ def predict_all(
     """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of some tasks alone."""
     from pixelry.denoising import for_images, noted
     from pixelry.folders import make_folder
-    from pixelry.inputs import gather, has_images, is_several, single_pages
+    from pixelry.inputs import all_results, gather, has_images, is_several, single_pages
     from pixelry.model import load_model
     from pixelry.predictions import save_predictions
     from pixelry.tasks._restoration import Restoration
@@ -60,10 +60,11 @@ def predict_all(
         check_measure(loaded, out, videos)
     if tile is not None:
         check_tile(loaded, tile)
-    folder = make_folder(out) if out is not None else None
     results, single = Results(), False
+    folder = make_folder(out) if out is not None else None
     if images:
         gathered, single = gather(images if several else images[0])
+        count = len(gathered) if isinstance(gathered, list) else None
         failed = results.failed if skip_errors else None
         gathered = single_pages(gathered, failed) if restores else gathered
         if tile is None:
@@ -73,9 +74,9 @@ def predict_all(
         if restores:
             found = noted(found, loaded, sigma, strength=getattr(task, "strength", 1.0))
         if folder:
-            results = save_predictions(found, folder, results.failed, strip=strip, measure=measure)
+            results = save_predictions(found, folder, results.failed, strip=strip, measure=measure, count=count)
         else:
-            results = Results(found, results.failed)
+            results = all_results(found, results.failed, single=single)
     if videos and folder:
         watch_videos(
             loaded, videos, folder, results, given, tile, skip_errors=skip_errors, progress=progress, strip=strip
@@ -118,6 +119,7 @@ def watch_videos(
 ) -> None:
     """Predict for videos, and add to the results what came of each."""
     from pixelry.errors import ImageError
+    from pixelry.inputs import SKIPPING
     from pixelry.watching import save_watched
 
     watched = []
@@ -128,11 +130,12 @@ def watch_videos(
             watched.append(made)
         except ImageError as error:
             if not skip_errors:
-                raise
+                raise ImageError(f"{error}; {SKIPPING}" if len(videos) > 1 else str(error)) from None
             results.failed.append((str(video), str(error)))
             continue
         if watched[-1].error and not skip_errors and "was stopped" not in watched[-1].error:
-            raise ImageError(f"{watched[-1].error}; what came before is in {watched[-1].video or folder}")
+            where = watched[-1].video or folder
+            raise ImageError(f"{watched[-1].error}; what came before is in {where}; {SKIPPING}")
         if watched[-1].error:
             results.failed.append((str(video), watched[-1].error))
     results.videos, results.folder = watched, folder

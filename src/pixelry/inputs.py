@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,17 @@ from PIL import Image as PILImage
 from torch import Tensor
 
 from pixelry.data.dataset import Dataset, FileImages, Split
+from pixelry.data.loading import eval_batch
 from pixelry.errors import ImageError, UsageError
 from pixelry.pixels import image_files, read_image
 from pixelry.pixels.collection import unreadable_heif
 from pixelry.pixels.heif import left_out_note
 from pixelry.pixels.io import count_pages
+from pixelry.types import Result, Results
 
 # What a folder of results holds beside its pictures: some of them on one page, and a line for each.
 SHEET = "sheet.png"
+SKIPPING = "--skip-errors (in Python skip_errors=True) goes on without it, and names it at the end"
 PREDICTED, GENERATED = "predictions.jsonl", "images.jsonl"
 
 
@@ -92,6 +95,64 @@ def note_failure(name: str, error: ImageError, failed: list[tuple[str, str]] | N
     if failed is None:
         raise ImageError(str(error) if name in str(error) else f"{name}: {error}") from None
     failed.append((name, str(error)))
+
+
+def same_size_batches(
+    inputs: Iterable[Input],
+    prepare: Callable[[Input], Tensor],
+    *,
+    batch: int | None = None,
+    failed: list[tuple[str, str]] | None = None,
+) -> Iterator[list[tuple[Tensor, Input]]]:
+    """Yield images in batches of one size, each with the tensor that a network takes.
+
+    Args:
+        inputs: As `gather` returns them.
+        prepare: Turns an image into a tensor (C, H, W), or raises ImageError.
+        batch: Images at once; by default as many as two million pixels.
+        failed: Is told name and message of each image that cannot be read; None raises ImageError for the first, after
+            the batch with those before it.
+    """
+    pending: list[tuple[Tensor, Input]] = []
+    broken: ImageError | None = None
+    unread = iter(inputs)
+    while True:
+        try:
+            item = next(unread, None)
+            if item is None:
+                break
+            pixels = _prepared(item, prepare, failed)
+        except ImageError as error:
+            broken = error
+            break
+        if pixels is None:
+            continue
+        # Images of another size begin a batch of their own.
+        full = batch or eval_batch((pixels.shape[-2], pixels.shape[-1]))
+        if pending and (len(pending) >= full or pending[0][0].shape != pixels.shape):
+            yield pending
+            pending = []
+        pending.append((pixels, item))
+    if pending:
+        yield pending
+    if broken is not None:
+        raise broken
+
+
+def _prepared(item: Input, prepare: Callable[[Input], Tensor], failed: list[tuple[str, str]] | None) -> Tensor | None:
+    try:
+        return prepare(item)
+    except ImageError as error:
+        note_failure(item.name, error, failed)
+        return None
+
+
+def all_results(found: Iterable[Result], failed: list[tuple[str, str]], *, single: bool) -> Results:
+    """Return all results; where one of several images cannot be read, the error says how to go on without it."""
+    try:
+        return Results(found, failed)
+    except ImageError as error:
+        raise error if single else ImageError(f"{error}; {SKIPPING}") from None
 
 
 def has_images(item: str | Path) -> bool:

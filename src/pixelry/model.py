@@ -25,10 +25,9 @@ from pixelry.card import Card, read_card
 from pixelry.data.catalog import load_dataset
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.evaluation_split import evaluation_split
-from pixelry.data.loading import eval_batch
 from pixelry.display import card_html
 from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, UsageError
-from pixelry.inputs import Input, gather, note_failure
+from pixelry.inputs import Input, all_results, gather, same_size_batches
 from pixelry.pixels import as_float, drop_alpha, to_grey
 from pixelry.pixels.io import replace_file
 from pixelry.report import Report
@@ -101,9 +100,9 @@ class Model:
             UsageError: Nothing was given, or it is of no known kind; a setting is unknown or out of range.
         """
         gathered, single = gather(inputs)
-        results = Results()
-        failed = results.failed if skip_errors else None
-        results.extend(self.predict_each(gathered, batch=batch, settings=settings, failed=failed))
+        failed = list[tuple[str, str]]()
+        found = self.predict_each(gathered, batch=batch, settings=settings, failed=failed if skip_errors else None)
+        results = all_results(found, failed, single=single)
         return results[0] if single and results else results
 
     def predict_each(
@@ -123,20 +122,7 @@ class Model:
             failed: Is told name and message of each image that cannot be read; None raises ImageError for the first.
         """
         task = self.task.with_settings(settings) if settings else self.task
-        pending: list[tuple[Tensor, Input]] = []
-        for item in inputs:
-            try:
-                pixels = self._to_input(item)
-            except ImageError as error:
-                note_failure(item.name, error, failed)
-                continue
-            # Images of another size begin a batch of their own.
-            full = batch or eval_batch((pixels.shape[-2], pixels.shape[-1]))
-            if pending and (len(pending) >= full or pending[0][0].shape != pixels.shape):
-                yield from self._predict_batch(task, pending)
-                pending = []
-            pending.append((pixels, item))
-        if pending:
+        for pending in same_size_batches(inputs, self._to_input, batch=batch, failed=failed):
             yield from self._predict_batch(task, pending)
 
     def _to_input(self, item: Input) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,8 @@ from PIL import Image as PILImage
 
 from pixelry.boxes import Boxes
 from pixelry.draw import draw_samples
-from pixelry.errors import PixelryError
-from pixelry.inputs import GENERATED, PREDICTED, SHEET
+from pixelry.errors import ImageError, PixelryError
+from pixelry.inputs import GENERATED, PREDICTED, SHEET, SKIPPING
 from pixelry.instances import Instances
 from pixelry.pixels import contact_sheet, write_image
 from pixelry.pixels.encode import FORMATS, holds
@@ -46,6 +46,7 @@ def save_predictions(
     *,
     strip: bool = False,
     measure: Mapping[str, Any] | None = None,
+    count: int | None = None,
 ) -> Results:
     """Write what a model says of images, as it comes.
 
@@ -62,14 +63,17 @@ def save_predictions(
         strip: Also write NAME-strip.png of each restored picture: before and after, side by side.
         measure: Also measure the objects of maps and masks, with these options of `Segments.measure`: regions.csv,
             region-summary.csv, and NAME-regions.png with the number of each object.
+        count: How many images there are, where that is known: for the message when one of them cannot be read.
 
     Returns:
         The results; of those that are as large as pictures the first, at most 100 and at most 1 GiB (but always one),
         whose `total` says how many there are in the folder.
 
     Raises:
+        ImageError: An image cannot be read; what was predicted before it is there, sheet and tables included.
         PixelryError: A file cannot be written; it is named.
     """
+    broken = list[ImageError]()
     kept, total, shown, held = Results(), 0, list[NDArray[np.uint8]](), 0
     taken, titles = {SHEET}, list[str]()
     try:
@@ -79,7 +83,7 @@ def save_predictions(
             if measure is not None:
                 size = parse_pixel_size(measure.get("pixel_size"))
                 kept.regions = stack.enter_context(RegionTables(folder, size))
-            for result in found:
+            for result in _until_broken(found, broken):
                 file = None if isinstance(result, Labels) else _save_picture(result, folder, taken, strip=strip)
                 lines.write(json.dumps({**result.to_dict(), **({"file": file} if file else {})}) + "\n")
                 tables.add(result)
@@ -105,6 +109,11 @@ def save_predictions(
     if shown:
         pairs = {} if isinstance(kept[0], Labels) else {"columns": min(2, len(shown)), "cell": PAIR_CELL}
         write_image(folder / SHEET, contact_sheet(shown, labels=titles, **pairs))
+    if broken and count == 1:
+        raise broken[0]
+    if broken:
+        done = f"{total:,} of {count:,} images are" if count else f"{total:,} images before it are"
+        raise ImageError(f"{broken[0]}; {f'{done} done and kept in {folder}; ' if total else ''}{SKIPPING}") from None
     return kept
 
 
@@ -118,6 +127,14 @@ def _save_regions(
     file = next(name for name in _names(stem, ".png") if name not in taken)
     taken.add(file)
     write_image(folder / file, regions.draw(result.image))
+
+
+def _until_broken(found: Iterable[Result], broken: list[ImageError]) -> Iterator[Result]:
+    """Yield results until an image cannot be read, which is told to `broken`: what came before it is still written."""
+    try:
+        yield from found
+    except ImageError as error:
+        broken.append(error)
 
 
 class _Tables:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import math
+import mimetypes
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -186,10 +187,15 @@ def check_model(model: Any, other: Any = None, *, usage: str = "", results: bool
 
 
 def check_inputs(inputs: Any) -> None:
-    """Raise unless each image, folder or video that was given by its path exists, and each pattern matches."""
+    """Raise unless each image or folder that was given by its path exists, and each pattern matches.
+
+    Videos are left to `pixelry.video`, which knows cameras and streams too.
+    """
     for item in inputs if isinstance(inputs, list | tuple) else [inputs]:
         text = str(item)
         if not isinstance(item, str | Path) or "://" in text or text.isdigit() or Path(item).exists():
+            continue
+        if (mimetypes.guess_type(text)[0] or "").startswith("video/"):
             continue
         if glob.has_magic(text):
             if next(glob.iglob(text, recursive=True), None) is None:  # noqa: PTH207 (absolute patterns)

@@ -119,7 +119,7 @@ def nearest_path(path: Path) -> str:
     """Return the path of what lies in the same folder under a similar name, "" if nothing does."""
     folder = path.parent
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    near = _similar(path.name, names)
+    near = _similar(path.name, names, cutoff=0.8)  # a common suffix makes any two names alike
     return str(path.with_name(near)) if near else ""
 
 
@@ -135,10 +135,10 @@ def _nearest(source: str | Path, path: Path) -> str:
     return did_you_mean(str(source), names) if len(path.parts) == 1 else f": {path.parent} holds nothing of that name"
 
 
-def _similar(given: str, names: Iterable[str]) -> str:
+def _similar(given: str, names: Iterable[str], *, cutoff: float = 0.7) -> str:
     """Return the name that is nearest to what was given; case, hyphens and underscores do not count."""
     plain = {_plain(name): name for name in names}
-    near = get_close_matches(_plain(given), plain, n=1, cutoff=0.7)
+    near = get_close_matches(_plain(given), plain, n=1, cutoff=cutoff)
     return plain[near[0]] if near else ""
 
 
