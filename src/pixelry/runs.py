@@ -77,6 +77,7 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     recipe_keys = {f.name for f in dataclasses.fields(Recipe)} - {"options"}
     task_hints = plugins.task_for(config.task, config.network).settable()
     network_hints = _network_hints(config.network, config.task)
+    network_defaults = inspect.signature(plugins.network_for(config.network, config.task).build).parameters
     recipe, options, network = {}, dict(config.recipe.options), dict(config.network_options)
     for key, value in settings.items():
         if key in recipe_keys:
@@ -85,6 +86,7 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
             options[key] = check_value(key, value, task_hints[key])
         elif key in network_hints:
             network[key] = check_value(key, value, network_hints[key])
+            _check_count(key, network[key], network_defaults[key].default)
         else:
             raise unknown("setting", key, {*recipe_keys, *task_hints, *network_hints})
     new_recipe = replace(config.recipe, {**recipe, "options": options})
@@ -94,6 +96,13 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
             "settings of its own for this, such as mirror=0.5 (augment=none)"
         )
     return dataclasses.replace(config, recipe=new_recipe, network_options=network)
+
+
+def _check_count(name: str, value: Any, default: Any) -> None:
+    """Raise UsageError for a number of channels, layers or the like that is below 1, or below 0 where 0 is usual."""
+    least = 0 if default == 0 else 1
+    if isinstance(value, int) and not isinstance(value, bool) and value < least:
+        raise UsageError(f"{name} is {value}; expected {least} or more")
 
 
 def fit_batch(config: RunConfig, count: int, settings: Mapping[str, Any]) -> tuple[RunConfig, str]:

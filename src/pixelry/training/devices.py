@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 
 from pixelry.config import EngineConfig
-from pixelry.errors import UsageError
+from pixelry.errors import UsageError, unknown
 
 GPUS = ("gpu", "cuda", "mps")
 
 
 def check_engine(engine: EngineConfig) -> None:
-    """Raise UsageError where a run asks for an accelerator, or for more devices, than torch finds here."""
+    """Raise UsageError where a run asks for an accelerator, or for more devices, than torch finds here.
+
+    The strategy is one of Lightning's.
+    """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     there = {"gpu": cuda or mps, "cuda": cuda, "mps": mps}
     if not there.get(engine.accelerator, True):
@@ -20,6 +23,12 @@ def check_engine(engine: EngineConfig) -> None:
             f"--accelerator {engine.accelerator}: torch finds no such device here{reason}; "
             "leave it out to take what there is"
         )
+    if engine.strategy != "auto":
+        from lightning.pytorch.strategies import StrategyRegistry
+
+        known = StrategyRegistry.available_strategies()
+        if engine.strategy not in known:
+            raise unknown("strategy", engine.strategy, ["auto", *known])
     numbered = "," in engine.devices
     if cuda and engine.accelerator in ("auto", "gpu", "cuda") and (numbered or engine.devices.isdigit()):
         count = torch.cuda.device_count()
