@@ -64,6 +64,8 @@ def predict_all(
     folder = make_folder(out) if out is not None else None
     if images:
         gathered, single = gather(images if several else images[0])
+        if all(isinstance(item, str | Path) for item in images):
+            gathered = list(gathered)  # of files only where they lie is held
         count = len(gathered) if isinstance(gathered, list) else None
         failed = results.failed if skip_errors else None
         gathered = single_pages(gathered, failed) if restores else gathered
@@ -76,7 +78,7 @@ def predict_all(
         if folder:
             results = save_predictions(found, folder, results.failed, strip=strip, measure=measure, count=count)
         else:
-            results = all_results(found, results.failed, single=single)
+            results = all_results(found, results.failed, single=count == 1)
     if videos and folder:
         watch_videos(
             loaded, videos, folder, results, given, tile, skip_errors=skip_errors, progress=progress, strip=strip
