@@ -146,7 +146,9 @@ def test_flags_in_messages_exist() -> None:
     for file in SOURCE.rglob("*.py"):
         if file.name == "cli_hints.py":
             continue  # about the flags of other programs
-        texts = [node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
+        nodes = list(ast.walk(ast.parse(file.read_text())))
+        docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+        texts = [node.value for node in nodes if isinstance(node, ast.Constant) and node not in docstrings]
         for text in (text for text in texts if isinstance(text, str)):
             named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?![\w-])", text))
             assert named <= known, f"{file.name}: {named - known}"
