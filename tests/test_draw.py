@@ -18,11 +18,11 @@ from pixelry.draw import (
     draw_objects,
     draw_scores,
     name_regions,
-    reliability_figure,
     to_png,
 )
 from pixelry.errors import ImageError
 from pixelry.pixels import read_image
+from pixelry.tasks._classify_figures import reliability_figure
 
 GREY = np.arange(96, dtype=np.uint8).reshape(8, 12) * 2
 OPAQUE, CLEAR = np.full_like(GREY, 255), np.zeros_like(GREY)

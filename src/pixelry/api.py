@@ -169,7 +169,8 @@ def _train(
         console.print(f"{config.network} on {dataset.describe()}; budget: {config.budget}", highlight=False)
     model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console, begun=begun)
     if result.is_main and result.evaluator:
-        report = training_report(model, result.evaluator.findings(split), folder, data=dataset.name, split="val")
+        findings = model.task.findings(model.network, result.evaluator, split)
+        report = training_report(model, findings, folder, data=dataset.name, split="val")
         report.save(folder / runs.REPORT, overwrite=resume)
     if result.is_main and console:
         score = model.card.metrics.get(model.task.monitor)
@@ -267,6 +268,7 @@ def predict(
     measure: bool = False,
     pixel_size: str | None = None,
     min_area: int = 0,
+    explain: bool = False,
 ) -> Result | Results:
     """Predict for images, folders, patterns, videos and cameras.
 
@@ -291,6 +293,8 @@ def predict(
         measure: Of a segmenter: also measure each object: regions.csv, region-summary.csv and NAME-regions.png.
         pixel_size: With measure: side of a pixel with its unit, such as 0.65um, for areas and lengths in units.
         min_area: With measure: objects with fewer pixels are left out.
+        explain: Of a classifier: also find where on each image the evidence for its label lies (Grad-CAM), and write
+            NAME-why.png: image, evidence, probabilities.
 
     Raises:
         ImageError: An image or video cannot be read.
@@ -313,7 +317,7 @@ def predict(
     measured = {"pixel_size": parse_pixel_size(pixel_size), "min_area": min_area} if measure else None
     return predict_all(
         model, inputs, out=out, boxes=boxes, settings=settings or {}, tile=tile, batch=batch, skip_errors=skip_errors,
-        progress=progress, strip=strip, sigma=sigma, measure=measured,
+        progress=progress, strip=strip, sigma=sigma, measure=measured, explain=explain,
     )  # fmt: skip
 
 

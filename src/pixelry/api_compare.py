@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pixelry.arguments import verb
 
 if TYPE_CHECKING:
     from pixelry.comparison import Comparison
+    from pixelry.model import Model
 
 
 @verb
@@ -31,6 +33,7 @@ def compare(
     val_fraction: float = 0.1,
     features: Any = None,
     count: int = 1000,
+    folds: int = 0,
     seed: int = 0,
     progress: bool = True,
 ) -> Comparison:
@@ -53,6 +56,8 @@ def compare(
         val_fraction: Part of the training images set aside for validation where the data has no such split.
         features: Of generators: the classifier on whose features their pictures are compared; see `evaluate`.
         count: Of generators: how many pictures each makes to be compared.
+        folds: Of classifiers: divide the training images into so many folds, train a model for each on the others, and
+            judge every image by the one that was not trained on it; the budget is that of each of these runs.
         seed: Of each run.
         progress: Show progress on stderr.
 
@@ -71,42 +76,57 @@ def compare(
     from pixelry import runs
     from pixelry.comparison import Comparison, Rung, measure, prediction_speed
     from pixelry.folders import free_folder
+    from pixelry.folds import OUT_OF_FOLD, check_folds, cross_validate, fold_datasets
     from pixelry.rungs import check_rung, folder_name, parse_rung
 
     names = list(networks) if networks else list(task_class(task).ladder)
     for name in names:
         check_rung(name, task, settings or {})
+    if folds:
+        check_folds(task, folds)
     dataset = read_dataset(data, test=test, format=format)
     monitor = measure(task, names, dataset, features, channels)
     folder = free_folder(out, f"compare-{task}")  # made with the first run in it, and gone if that fails at once
-    split = "test" if "test" in dataset.splits else "val"
+    split = OUT_OF_FOLD if folds else "test" if "test" in dataset.splits else "val"
+    parts = fold_datasets(dataset, folds, seed=seed) if folds else []
+    if console and parts:
+        console.print(f"{folds} folds of {len(names)} networks, {budget} for each run", highlight=False)
     rungs, sign = list[Rung](), -1 if task_class(task).higher_is_better else 1
     for name in names:
         network, own, options = parse_rung(name)
         home = folder / folder_name(name)
-        model = train(
-            task, dataset, network=network, settings={**(settings or {}), **own}, out=home, epochs=epochs, steps=steps,
-            minutes=minutes, channels=channels, val_fraction=val_fraction, seed=seed, progress=progress,
-            **{"size": size, **options},
+        fit: Callable[..., Model] = partial(
+            train, task, network=network, settings={**(settings or {}), **own}, epochs=epochs, steps=steps,
+            minutes=minutes, val_fraction=val_fraction, seed=seed, progress=progress,
+            **{"size": size, "channels": channels, **options},
         )  # fmt: skip
-        report = model.evaluate(dataset, split=split, features=features, count=count)
-        images = model.fit_split(dataset.with_val(val_fraction)[split])
+        if parts:
+            crossed = cross_validate(dataset, parts, fit, home)
+            models, report, scores = crossed.models, crossed.report, crossed.folds
+            judged, run = parts[0].dataset["test"], home / "fold-1"
+        else:
+            models, scores = (fit(dataset, out=home),), ()
+            report = models[0].evaluate(dataset, split=split, features=features, count=count)
+            judged, run = dataset.with_val(val_fraction)[split], home
         rungs.append(
             Rung(
                 network=name,
                 metrics=report.metrics,
-                parameters=model.parameters,
-                train_seconds=model.card.training["seconds"],
-                epochs=model.card.training["epochs"],
-                **prediction_speed(model, images),
-                megabytes=(home / runs.MODEL).stat().st_size / 1e6,
-                history=tuple(runs.history(home, monitor)),
+                parameters=models[0].parameters,
+                train_seconds=sum(model.card.training["seconds"] for model in models) / len(models),
+                epochs=sum(model.card.training["epochs"] for model in models) / len(models),
+                **prediction_speed(models[0], models[0].fit_split(judged)),
+                megabytes=(run / runs.MODEL).stat().st_size / 1e6,
+                history=tuple(runs.history(run, monitor)),
                 folder=str(home),
+                folds=scores,
             )
         )
         ordered = tuple(sorted(rungs, key=lambda rung: sign * rung.metrics[monitor]))
         comparison = Comparison(task, dataset.name, split, str(budget), monitor, ordered)
         comparison.save(folder)  # each time: one that is stopped keeps what it has
+    if console and parts:
+        console.print("the models of folds measure; for use, train one on all images: `pixelry train`", highlight=False)
     if console:
         console.print(f"comparison: {folder / 'index.html'}", highlight=False, soft_wrap=True)
     return comparison

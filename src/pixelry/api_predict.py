@@ -30,6 +30,7 @@ def predict_all(
     strip: bool,
     sigma: float | str | None = None,
     measure: Mapping[str, Any] | None = None,
+    explain: bool = False,
 ) -> Result | Results:
     """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of some tasks alone."""
     from pixelry.denoising import for_images, noted
@@ -38,6 +39,7 @@ def predict_all(
     from pixelry.model import load_model
     from pixelry.predictions import save_predictions
     from pixelry.tasks._restoration import Restoration
+    from pixelry.tasks.base import check_explains
     from pixelry.tiling import check_tile, predict_tiles
     from pixelry.types import Results
     from pixelry.video import is_video, video_files
@@ -58,6 +60,9 @@ def predict_all(
         raise UsageError("--strip writes a file beside each result: give --out FOLDER")
     if measure is not None:
         check_measure(loaded, out, videos)
+    check_explains(loaded.task, explain)
+    if explain and videos:
+        raise UsageError(f"--explain is for images, and {videos[0]} is a video: leave one of them out")
     if tile is not None:
         check_tile(loaded, tile)
     results, single = Results(), False
@@ -70,7 +75,7 @@ def predict_all(
         failed = results.failed if skip_errors else None
         gathered = single_pages(gathered, failed) if restores else gathered
         if tile is None:
-            found = loaded.predict_each(gathered, batch=batch, settings=given, failed=failed)
+            found = loaded.predict_each(gathered, batch=batch, settings=given, failed=failed, explain=explain)
         else:
             found = predict_tiles(loaded, gathered, tile, settings=given, failed=failed)
         if restores:

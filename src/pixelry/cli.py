@@ -232,6 +232,8 @@ def _predict(found: Any, as_json: bool) -> None:
             print(video)
         if found.regions:
             print("\n".join([*found.regions.describe(), f"each object: {found.folder / 'regions.csv'}"]))
+        if found.folder is None and any(getattr(result, "evidence", None) is not None for result in found):
+            print("the evidence is in no file: give --out FOLDER to --explain", file=sys.stderr)
     for name, message in found.failed:
         print(f"skipped: {message if name in message else f'{name}: {message}'}", file=sys.stderr)
     if found.failed:

@@ -19,6 +19,7 @@ from pixelry.data.loading import SeededBatches, eval_batch, make_loader, native_
 from pixelry.draw import curves_figure
 from pixelry.errors import UsageError
 from pixelry.features import load_features
+from pixelry.folds import fold_table, summary_of
 from pixelry.model import Model
 from pixelry.report import Section, format_metric, render_page
 from pixelry.reports.curves import read_log, training_curves
@@ -51,7 +52,8 @@ class Rung:
         seconds_per_megapixel: Of a picture that is restored or enlarged, as it is then; None for other tasks.
         megabytes: Of the model file.
         history: (seconds of training, validation score) at each validation.
-        folder: Of its run.
+        folder: Of its run, or of those of its folds.
+        folds: Metrics of each fold; () without folds.
     """
 
     network: str
@@ -64,6 +66,7 @@ class Rung:
     megabytes: float
     history: tuple[tuple[float, float], ...]
     folder: str
+    folds: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ class Comparison:
     def table(self, base: Path | None = None) -> Table:
         """Return the comparison as a table; on a page in `base` with links to the pages of the runs."""
         fixed = ("parameters", "train s", "epochs", "images/s", *self._per_megapixel(), "MB")
-        columns = ("network", self.monitor, *self._interval(), *fixed)
+        columns = ("network", self.monitor, *self._interval(), *self._folded(), *fixed)
         return Table(
             "The ladder",
             columns,
@@ -110,6 +113,10 @@ class Comparison:
         known = any(f"{self.monitor}_low" in rung.metrics for rung in self.rungs)
         return ("95 % interval",) if known else ()
 
+    def _folded(self) -> tuple[str, ...]:
+        """Return the heading of the column with mean and standard deviation over folds, () without folds."""
+        return ("mean ± std of folds",) if any(rung.folds for rung in self.rungs) else ()
+
     def _per_megapixel(self) -> tuple[str, ...]:
         """Return the heading of that column, () for tasks without."""
         return ("s/megapixel",) if any(rung.seconds_per_megapixel is not None for rung in self.rungs) else ()
@@ -123,6 +130,7 @@ class Comparison:
             Link(rung.network, Path(os.path.relpath(page, base)).as_posix()) if linked else rung.network,
             format_metric(self.monitor, rung.metrics[self.monitor]),
             *(between for _ in self._interval()),
+            *(summary_of(rung.folds, self.monitor) for _ in self._folded()),
             f"{rung.parameters:,}",
             f"{rung.train_seconds:.1f}",
             f"{rung.epochs:.1f}",
@@ -140,7 +148,8 @@ class Comparison:
 
     def curves(self) -> tuple[Block, ...]:
         """Return every validation metric and the loss of all networks, from what their runs logged."""
-        logs = {r.network: read_log(Path(r.folder) / METRICS, epochs=r.epochs) for r in self.rungs}
+        homes = {r.network: Path(r.folder) / ("fold-1" if r.folds else "") for r in self.rungs}
+        logs = {r.network: read_log(homes[r.network] / METRICS, epochs=r.epochs) for r in self.rungs}
         logs = {network: log for network, log in logs.items() if log.rows}
         return training_curves(logs, task=self.task, monitor=self.monitor) if logs else ()
 
@@ -150,7 +159,9 @@ class Comparison:
         if any(rung.history for rung in self.rungs):
             note = "Each point is a validation during training."
             pictures = (Picture("Score against time", self.figure(), note),)
-        return [Section("Which rung buys what", tables=(self.table(base),), pictures=(*pictures, *self.curves()))]
+        folds = tuple(fold_table(r.folds, r.metrics, f"Folds of {r.network}") for r in self.rungs if r.folds)
+        first = Section("Which rung buys what", tables=(self.table(base),), pictures=(*pictures, *self.curves()))
+        return [first, *([Section("Folds", tables=folds)] if folds else [])]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""

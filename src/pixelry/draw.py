@@ -257,30 +257,6 @@ def confusion_figure(matrix: NDArray[Any], classes: Sequence[str]) -> Figure:
     return figure
 
 
-def reliability_figure(confidence: NDArray[Any], correct: NDArray[Any], bins: int) -> Figure:
-    """Draw the share that is right against the probability given, in equal bins, with the count behind each."""
-    figure, axes = new_figure(5.0, 4.2)
-    edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, bins - 1)
-    counts = np.bincount(place, minlength=bins)
-    filled = counts > 0
-    mean_confidence = np.bincount(place, weights=confidence, minlength=bins)[filled] / counts[filled]
-    mean_correct = np.bincount(place, weights=correct, minlength=bins)[filled] / counts[filled]
-    axes.bar(
-        edges[:-1],
-        counts / counts.max(),
-        width=1 / bins,
-        align="edge",
-        color="#d0d7de",
-        label="share of images",
-    )
-    axes.plot([0, 1], [0, 1], color=QUIET, linestyle="--", linewidth=1, label="as sure as right")
-    axes.plot(mean_confidence, mean_correct, "o-", color=ACCENT, markersize=4, label="this model")
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability given", ylabel="share that is right")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
-    return figure
-
-
 def curves_figure(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, focus: bool = False
 ) -> Figure:

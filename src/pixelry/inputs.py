@@ -16,7 +16,7 @@ from torch import Tensor
 from pixelry.data.dataset import Dataset, FileImages, Split
 from pixelry.data.loading import eval_batch
 from pixelry.errors import ImageError, UsageError
-from pixelry.pixels import image_files, read_image
+from pixelry.pixels import as_float, drop_alpha, image_files, read_image, to_grey
 from pixelry.pixels.collection import unreadable_heif
 from pixelry.pixels.heif import left_out_note
 from pixelry.pixels.io import count_pages
@@ -245,3 +245,20 @@ def _arrays(array: NDArray[Any], number: int, *, single: bool) -> Iterator[Input
         yield Input(f"#{number}", array)
     else:
         yield from (Input(f"#{number + i}", image) for i, image in enumerate(array))
+
+
+def single_image(given: Any, what: str) -> NDArray[Any]:
+    """Return the pixels of the one image that was given to `inpaint`; raise UsageError for several."""
+    found, single = gather(given)
+    if not single:
+        raise UsageError(f"inpaint takes one {what}; got several")
+    (item,) = found
+    return item.read()
+
+
+def black_pixels(mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a mask is black, (H, W); one of 0 and 1 is taken for what it is in any dtype."""
+    if mask.dtype.kind in "ui" and mask.max() <= 1:
+        mask = mask.astype(np.bool_)
+    grey: NDArray[Any] = to_grey(drop_alpha(as_float(mask)))
+    return grey <= 0.5

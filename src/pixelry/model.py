@@ -12,10 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -27,11 +25,10 @@ from pixelry.data.dataset import Dataset, Split
 from pixelry.data.evaluation_split import evaluation_split
 from pixelry.display import card_html
 from pixelry.errors import ExistsError, ImageError, ModelError, PixelryError, UsageError
-from pixelry.inputs import Input, all_results, gather, same_size_batches
-from pixelry.pixels import as_float, drop_alpha, to_grey
+from pixelry.inputs import Input, all_results, black_pixels, gather, same_size_batches, single_image
 from pixelry.pixels.io import replace_file
 from pixelry.report import Report
-from pixelry.tasks.base import Task, check_side
+from pixelry.tasks.base import Task, check_explains, check_side
 from pixelry.tasks.generate import Generate
 from pixelry.training.evaluate import evaluate_network, run_network
 from pixelry.training.fused import fused
@@ -80,6 +77,7 @@ class Model:
         batch: int | None = None,
         skip_errors: bool = False,
         settings: Mapping[str, Any] | None = None,
+        explain: bool = False,
     ) -> Result | Results:
         """Predict for images of any size and kind.
 
@@ -91,6 +89,7 @@ class Model:
             batch: Images at once; by default as many as two million pixels.
             skip_errors: Go on when an image cannot be read; `failed` of the results names it.
             settings: Options of the task, where they are not the model's own, such as confidence=0.5.
+            explain: Of a classifier: also find where on each image the evidence for its label lies (Grad-CAM).
 
         Returns:
             One result for one image, else `Results` in the order of the input.
@@ -101,7 +100,8 @@ class Model:
         """
         gathered, single = gather(inputs)
         failed = list[tuple[str, str]]()
-        found = self.predict_each(gathered, batch=batch, settings=settings, failed=failed if skip_errors else None)
+        listed = failed if skip_errors else None
+        found = self.predict_each(gathered, batch=batch, settings=settings, failed=listed, explain=explain)
         results = all_results(found, failed, single=single)
         return results[0] if single and results else results
 
@@ -112,6 +112,7 @@ class Model:
         batch: int | None = None,
         settings: Mapping[str, Any] | None = None,
         failed: list[tuple[str, str]] | None = None,
+        explain: bool = False,
     ) -> Iterator[Result]:
         """Yield the result of one image after the other: memory holds a batch of them.
 
@@ -120,10 +121,12 @@ class Model:
             batch: As in `predict`.
             settings: As in `predict`.
             failed: Is told name and message of each image that cannot be read; None raises ImageError for the first.
+            explain: As in `predict`.
         """
         task = self.task.with_settings(settings) if settings else self.task
+        check_explains(task, explain)
         for pending in same_size_batches(inputs, self._to_input, batch=batch, failed=failed):
-            yield from self._predict_batch(task, pending)
+            yield from self._predict_batch(task, pending, explain)
 
     def _to_input(self, item: Input) -> Tensor:
         pixels = self.task.to_input(item.read(), size=self.card.size, channels=self.card.channels)
@@ -139,10 +142,11 @@ class Model:
         """
         return run_network(fused(self.network), task or self.task, {"image": images}, memory_format=torch.channels_last)
 
-    def _predict_batch(self, task: Task, pending: list[tuple[Tensor, Input]]) -> Sequence[Result]:
-        output = self.run(torch.stack([pixels for pixels, _ in pending]), task)
+    def _predict_batch(self, task: Task, pending: list[tuple[Tensor, Input]], explain: bool) -> Sequence[Result]:
+        images = torch.stack([pixels for pixels, _ in pending])
         sources, names = [item.source for _, item in pending], [item.name for _, item in pending]
-        return task.decode(output, sources, names, size=self.card.size)
+        results = task.decode(self.run(images, task), sources, names, size=self.card.size)
+        return task.explained(self.network, images, results) if explain else results
 
     @verb
     def generate(
@@ -226,8 +230,8 @@ class Model:
         if count < 1 or seed < 0:
             raise UsageError(f"count is {count}, seed {seed}; expected a count from 1 and a seed from 0")
         task = self._able("complete", settings)
-        pixels, area = (_single(given, what) for given, what in ((image, "image"), (mask, "mask")))
-        known = _black(area)
+        pixels, area = (single_image(given, what) for given, what in ((image, "image"), (mask, "mask")))
+        known = black_pixels(area)
         if known.all():
             raise UsageError("nothing in the mask is white, so there is nothing to draw: white is drawn, black is kept")
         form = {"size": self.card.size, "channels": self.card.channels}
@@ -293,7 +297,7 @@ class Model:
             raise UsageError(f"count is {count}; figures of fewer than {LEAST_JUDGED} pictures say nothing")
         evaluator = evaluate_network(fused(self.network), task, chosen)
         facts = {"parameters": self.parameters, "input": f"{self.card.channels} x {self.card.size}"}
-        findings = evaluator.findings(chosen)
+        findings = task.findings(self.network, evaluator, chosen)
         if isinstance(task, Generate):
             # What judges pictures has models of its own, and so stands above this file.
             from pixelry.judging import judge_pictures
@@ -350,23 +354,6 @@ class Model:
     def _repr_html_(self) -> str:
         facts = {**self.card.facts(), "parameters": f"{self.parameters:,}", "file": str(self.path or "")}
         return card_html(f"{self.card.network} ({self.card.task})", facts=facts)
-
-
-def _single(given: Any, what: str) -> NDArray[Any]:
-    """Return the pixels of the one image that was given."""
-    found, single = gather(given)
-    if not single:
-        raise UsageError(f"inpaint takes one {what}; got several")
-    (item,) = found
-    return item.read()
-
-
-def _black(mask: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where a mask is black, (H, W); one of 0 and 1 is taken for what it is in any dtype."""
-    if mask.dtype.kind in "ui" and mask.max() <= 1:
-        mask = mask.astype(np.bool_)
-    grey: NDArray[Any] = to_grey(drop_alpha(as_float(mask)))
-    return grey <= 0.5
 
 
 def _few(names: tuple[str, ...]) -> str:

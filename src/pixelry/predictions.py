@@ -53,8 +53,8 @@ def save_predictions(
     `predictions.jsonl` has a line for each; `predictions.csv` the labels, or a line for each box or each class's area,
     which `coco.json` has as COCO results; what is a picture, boxes drawn over one, or a map of classes, is a file of
     its own, named after the one that was given, beside a map also NAME-color.png and NAME-overlay.jpg; `sheet.png`
-    shows the first, and `failed.csv` names the images that could not be read. A picture that cannot be written to its
-    end is not there.
+    shows the first; labels with evidence have NAME-why.png; and `failed.csv` names the images that could not be read.
+    A picture that cannot be written to its end is not there.
 
     Args:
         found: Results are asked for one after the other.
@@ -84,7 +84,10 @@ def save_predictions(
                 size = parse_pixel_size(measure.get("pixel_size"))
                 kept.regions = stack.enter_context(RegionTables(folder, size))
             for result in _until_broken(found, broken):
-                file = None if isinstance(result, Labels) else _save_picture(result, folder, taken, strip=strip)
+                if isinstance(result, Labels):
+                    file = _save_evidence(result, folder, taken)
+                else:
+                    file = _save_picture(result, folder, taken, strip=strip)
                 lines.write(json.dumps({**result.to_dict(), **({"file": file} if file else {})}) + "\n")
                 tables.add(result)
                 if measure is not None and isinstance(result, Segments | Instances):
@@ -288,6 +291,16 @@ def _stem(name: str, *, whole: bool = False) -> str:
     """Return the name of a result as a file's name without suffix."""
     # What is between the arguments of a program and a name of a class may hold anything, such as slashes.
     return re.sub(r"[^\w.+ -]+", "-", re.sub(r"^#(?=\d+$)", "image", name if whole else Path(name).stem))
+
+
+def _save_evidence(labels: Labels, folder: Path, taken: set[str]) -> str | None:
+    """Write NAME-why.png of labels whose evidence was asked for; return the name."""
+    if labels.evidence is None:
+        return None
+    file = next(name for name in _names(f"{_stem(labels.name)}-why", ".png") if name not in taken)
+    taken.add(file)
+    write_image(folder / file, labels.draw())
+    return file
 
 
 def _names(stem: str, suffix: str) -> Iterable[str]:

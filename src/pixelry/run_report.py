@@ -107,7 +107,8 @@ def rebuild_run(folder: Path, dataset: Dataset | None) -> Path:
         whole = dataset.with_val(float(model.card.data.get("val_fraction", 0.1)))
         split, warnings = "val" if "val" in whole.splits else "train", ()
         images = model.fit_split(whole[split])
-        findings = evaluate_network(fused(model.network), model.task, images).findings(images)
+        evaluator = evaluate_network(fused(model.network), model.task, images)
+        findings = model.task.findings(model.network, evaluator, images)
     report = training_report(model, findings, folder, data=name, split=split, warnings=warnings)
     report.save(folder / REPORT, overwrite=True)
     return folder / REPORT

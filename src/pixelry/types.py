@@ -36,12 +36,17 @@ class Labels(Shown):
         classes: K class names.
         name: What the image is called: its path, or "#3" for the fourth of a batch.
         source: The image as it was given, (H, W) or (H, W, C) of any dtype, or the path to read it from again.
+        decision: Index of the label where a threshold decides on it; None for the most probable class.
+        evidence: (h, w) float32 in [0, 1], where the evidence for the label lies, of the image as the network sees it:
+            its central part of this aspect ratio. None unless it was asked for (`predict(..., explain=True)`).
     """
 
     scores: NDArray[np.float32]
     classes: tuple[str, ...]
     name: str
     source: NDArray[Any] | Path
+    decision: int | None = None
+    evidence: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.scores.shape != (len(self.classes),):
@@ -49,18 +54,18 @@ class Labels(Shown):
 
     @property
     def index(self) -> int:
-        """Index of the most probable class."""
-        return int(self.scores.argmax())
+        """Index of the label: the most probable class, unless a threshold decides otherwise."""
+        return int(self.scores.argmax()) if self.decision is None else self.decision
 
     @property
     def label(self) -> str:
-        """Name of the most probable class."""
+        """Name of the class that the image is given."""
         return self.classes[self.index]
 
     @property
     def score(self) -> float:
-        """Probability of the most probable class."""
-        return float(self.scores.max())
+        """Probability of the label."""
+        return float(self.scores[self.index])
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -84,9 +89,12 @@ class Labels(Shown):
         }
 
     def draw(self) -> NDArray[np.uint8]:
-        """Return the image with its best classes as bars beside it, (H, W, 3) uint8."""
+        """Return the image with its best classes as bars beside it, and with the evidence if it is known, (H, W, 3)."""
         from pixelry.draw import draw_scores
+        from pixelry.heat import draw_explained
 
+        if self.evidence is not None:
+            return draw_explained(self.image, self.evidence, self.top(3))
         return draw_scores(self.image, self.top(3))
 
     def rows(self) -> list[dict[str, Any]]:
@@ -105,6 +113,18 @@ class Labels(Shown):
     def thumbnail(self, side: int) -> NDArray[np.uint8]:
         """Return the image alone, with its longer side at most `side` pixels, and at least half as many."""
         return fitted(self.image, side)
+
+    def overlay(self) -> NDArray[np.uint8]:
+        """Return the image with the evidence for its label as a heat map over it, (H, W, 3) uint8.
+
+        Raises:
+            UsageError: The evidence was not asked for.
+        """
+        from pixelry.heat import draw_heat
+
+        if self.evidence is None:
+            raise UsageError(f"{self.name} has no evidence: ask for it with predict(..., explain=True)")
+        return draw_heat(self.image, self.evidence)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the result: `.json` the numbers, an image suffix the picture.

@@ -64,8 +64,8 @@ def _imbalance(dataset: Dataset, counts: np.ndarray) -> Iterator[Finding]:
     if ratio >= IMBALANCE:
         message = (
             f"class '{dataset.classes[most]}' has {counted(int(counts[most]), 'image')} and "
-            f"'{dataset.classes[least]}' {int(counts[least]):,}, {ratio:,.0f} to 1: add images of the rare classes, "
-            "and look at the scores class by class, not at accuracy alone"
+            f"'{dataset.classes[least]}' {int(counts[least]):,}, {ratio:,.0f} to 1: add images of the rare classes "
+            "or train with --set class_weights=balanced, and look at the scores class by class, not at accuracy alone"
         )
         yield Finding("warning", "imbalance", message, total=1)
 

@@ -73,11 +73,12 @@ _ALL = (
         "among K classes costs ln K.",
     ),
     MetricInfo(
-        "roc_auc",
+        "auroc",
         "area under the ROC curve",
         "",
         True,
-        "Probability that a random positive image scores above a random negative one; 0.5 is chance.",
+        "Probability that a random image of the positive class scores above a random other one; 0.5 is chance. Of more "
+        "than two classes the mean over each against the rest.",
     ),
     MetricInfo(
         "average_precision",

@@ -128,6 +128,7 @@ class Task(ABC):
         min_passes: Passes over the training images that a run should have, where the user chooses no network.
         size_multiple: Of which heights and widths at the network are multiples.
         min_side: Pixels of the shorter side at the network; in a smaller image too little can be recognized.
+        cross_validates: Whether training images can be divided into folds by their labels, and answers be joined.
         classes: Class names, () for tasks without.
     """
 
@@ -144,6 +145,7 @@ class Task(ABC):
     min_passes: ClassVar[float] = 10.0
     size_multiple: ClassVar[int] = 8
     min_side: ClassVar[int] = 32
+    cross_validates: ClassVar[bool] = False
     classes: tuple[str, ...]
 
     @classmethod
@@ -308,6 +310,35 @@ class Task(ABC):
         """Return pictures for a report that the network makes out of nothing, such as a generator's."""
         return ()
 
+    def findings(self, network: nn.Module, evaluator: Evaluator, split: Split) -> Findings:
+        """Return what an evaluation found, and after it what explains it; the arguments are those of `explanations`."""
+        findings = evaluator.findings(split)
+        pictures = (*findings.pictures, *self.explanations(network, evaluator, split))
+        return dataclasses.replace(findings, pictures=pictures)
+
+    def explanations(self, network: nn.Module, evaluator: Evaluator, split: Split) -> tuple[Block, ...]:
+        """Return blocks of a report that show why a network answered as it did, such as beside its mistakes.
+
+        Args:
+            network: In evaluation mode.
+            evaluator: Filled on the split.
+            split: Prepared, as it was evaluated.
+        """
+        return ()
+
+    def explained(self, network: nn.Module, images: Tensor, results: Sequence[Result]) -> Sequence[Result]:
+        """Return results with what they are based on.
+
+        Args:
+            network: In evaluation mode.
+            images: (B, C, H, W), uint8 or float in [0, 1], which the results are of.
+            results: One an image.
+
+        Raises:
+            UsageError: The task explains nothing.
+        """
+        raise UsageError(f"a model for {self.name} explains nothing")
+
     def decode(
         self, output: Tensor, sources: list[Source], names: list[str], *, size: tuple[int, int]
     ) -> Sequence[Result]:
@@ -317,3 +348,9 @@ class Task(ABC):
             UsageError: The task predicts nothing for an image, as a generator does not.
         """
         raise UsageError(f"a model for {self.name} predicts nothing for an image; its verbs are others (--help)")
+
+
+def check_explains(task: Task, explain: bool) -> None:
+    """Raise UsageError where an explanation is asked for and a task's results have none."""
+    if explain and type(task).explained is Task.explained:
+        raise UsageError(f"a model for {task.name} gives no label to explain: --explain is for classifiers")

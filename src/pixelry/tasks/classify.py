@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,9 +15,14 @@ from torchvision.transforms import v2
 from pixelry.data.dataset import Dataset, Split, require_labels
 from pixelry.data.loading import Batch, native_size
 from pixelry.errors import UsageError
+from pixelry.tasks._class_weights import balanced_weights, class_named, imbalance_notes, weights_by_name
 from pixelry.tasks._classify_metrics import ClassifyEvaluator
-from pixelry.tasks.base import Candidate, Evaluator, Source, Task
-from pixelry.types import Labels
+from pixelry.tasks._explain import evidence_maps
+from pixelry.tasks._mistakes import mistake_evidence
+from pixelry.tasks._two_classes import decide
+from pixelry.tasks._views import Views, mean_logits
+from pixelry.tasks.base import OF_TRAINING, Block, Candidate, Evaluator, Source, Task
+from pixelry.types import Labels, Result
 
 SMALL = 32  # of the longer side, in pixels: such images are taken as they are
 SIDES = (128, 96, 64, 48, 32)  # at which larger ones are looked at
@@ -43,10 +48,16 @@ class Classify(Task):
     mixup: float = 0.0
     cutmix: float = 0.0
     temperature: float = field(default=1.0, metadata={"fitted": True})
+    class_weights: str | Mapping[str, float] | None = field(default=None, metadata=OF_TRAINING)
+    weights: tuple[float, ...] = field(default=(), metadata={"fitted": True})
+    positive: Any = ""
+    threshold: float | None = None
+    tta: Views = "none"
 
     name: ClassVar[str] = "classify"
     monitor: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
+    cross_validates: ClassVar[bool] = True
     tells: ClassVar[tuple[str, ...]] = ("classes",)
     recommended: ClassVar[str] = "airbench"
     ladder: ClassVar[tuple[str, ...]] = ("logistic", "cnn", "airbench")
@@ -60,6 +71,30 @@ class Classify(Task):
         for name in ("mixup", "cutmix"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 (off) or more, such as 0.2")
+        self._check_weights()
+        self._check_two_classes()
+
+    def _check_weights(self) -> None:
+        given = self.class_weights
+        object.__setattr__(self, "weights", tuple(self.weights))  # of a model's card, a list
+        if isinstance(given, str) and given != "balanced":
+            raise UsageError(f"class_weights is '{given}'; expected balanced, or weights by class: {{cat: 2, dog: 1}}")
+        if isinstance(given, Mapping):
+            object.__setattr__(self, "weights", weights_by_name(given, self.classes))
+            object.__setattr__(self, "class_weights", dict(zip(self.classes, self.weights, strict=True)))
+        if given is not None:
+            # The best of all validations by accuracy would be one that forgets the rare classes.
+            object.__setattr__(self, "monitor", "balanced_accuracy")
+
+    def _check_two_classes(self) -> None:
+        if len(self.classes) != 2 and (self.positive != "" or self.threshold is not None):
+            raise UsageError(
+                f"positive and threshold are for two classes; there are {len(self.classes)}: leave them out"
+            )
+        if self.positive != "":
+            object.__setattr__(self, "positive", class_named(self.positive, self.classes, "positive"))
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise UsageError(f"threshold is {self.threshold}; it is a probability, above 0 and below 1")
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> Classify:
@@ -69,7 +104,18 @@ class Classify(Task):
             DataError: No labels, or fewer than two classes.
         """
         require_labels(dataset)
-        return cls(classes=dataset.classes, **options)
+        task, labels = cls(classes=dataset.classes, **options), dataset["train"].labels
+        if task.class_weights == "balanced":
+            task = dataclasses.replace(task, weights=balanced_weights(labels, len(task.classes)))
+        if len(task.classes) == 2 and task.positive == "":
+            rarer = 0 if 2 * int((labels == 0).sum()) < len(labels) else 1
+            task = dataclasses.replace(task, positive=task.classes[rarer])
+        return task
+
+    @classmethod
+    def notes(cls, dataset: Dataset) -> tuple[str, ...]:
+        """Return a note where some classes have many more training images than others."""
+        return imbalance_notes(dataset)
 
     @classmethod
     def candidates(cls, split: Split) -> tuple[Candidate, ...]:
@@ -98,8 +144,13 @@ class Classify(Task):
             phase: The only one.
         """
         images, labels = self._blend(batch["image"], batch["label"])
-        logits = self.forward(network, {**batch, "image": images}).float()
-        return {"loss": F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)}
+        logits: Tensor = network(images).float()
+        weights = torch.tensor(self.weights, device=logits.device) if self.weights else None
+        return {"loss": F.cross_entropy(logits, labels, weight=weights, label_smoothing=self.label_smoothing)}
+
+    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return logits (B, K), with `tta` those of the mean probabilities over views."""
+        return mean_logits(network, batch["image"], self.tta)
 
     def _blend(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         blends = [v2.MixUp(alpha=self.mixup, num_classes=len(self.classes))] if self.mixup else []
@@ -112,7 +163,14 @@ class Classify(Task):
 
     def evaluator(self, *, sync: bool = False) -> ClassifyEvaluator:
         """Return an empty evaluator; with `sync` its figures are of what all processes gathered."""
-        return ClassifyEvaluator(self.classes, self.temperature, sync=sync)
+        return ClassifyEvaluator(
+            self.classes,
+            self.temperature,
+            positive=self.positive,
+            threshold=self.threshold,
+            tta=self.tta,
+            sync=sync,
+        )
 
     def calibrated(self, evaluator: Evaluator) -> Classify:
         """Return the task with its temperature fitted to what an evaluator gathered, which then uses it too."""
@@ -121,12 +179,29 @@ class Classify(Task):
         evaluator.forget_figures()
         return dataclasses.replace(self, temperature=evaluator.temperature)
 
+    def explanations(self, network: nn.Module, evaluator: Evaluator, split: Split) -> tuple[Block, ...]:
+        """Return the most confident mistakes with the evidence for the answer and for the true class."""
+        assert isinstance(evaluator, ClassifyEvaluator)
+        return mistake_evidence(network, evaluator.mistakes(), split, self.classes)
+
+    def explained(self, network: nn.Module, images: Tensor, results: Sequence[Result]) -> list[Labels]:
+        """Return the labels (B) of images (B, C, H, W) with the evidence for each; see `evidence_maps`."""
+        labels = [result for result in results if isinstance(result, Labels)]
+        maps = evidence_maps(network, images, torch.tensor([label.index for label in labels]))
+        return [
+            dataclasses.replace(label, evidence=part.cpu().numpy()) for label, part in zip(labels, maps, strict=True)
+        ]
+
     def decode(self, output: Tensor, sources: list[Source], names: list[str], *, size: tuple[int, int]) -> list[Labels]:
         """Turn logits (B, K) into one `Labels` an image."""
-        scores = (output.float() / self.temperature).softmax(1).cpu().numpy().astype(np.float32)
+        scores = (output.float() / self.temperature).softmax(1).cpu()
+        decisions: list[int | None] = [None] * len(scores)
+        if self.threshold is not None:
+            positive = self.classes.index(self.positive) if self.positive else 1
+            decisions = decide(scores, positive, self.threshold).tolist()
         return [
-            Labels(scores=row, classes=self.classes, name=name, source=source)
-            for row, source, name in zip(scores, sources, names, strict=True)
+            Labels(scores=row, classes=self.classes, name=name, source=source, decision=decision)
+            for row, decision, source, name in zip(scores.numpy(), decisions, sources, names, strict=True)
         ]
 
 
