@@ -2,23 +2,22 @@
 
     python benchmarks/first_hour.py shapes --out first-hour/shapes
     python benchmarks/first_hour.py time --minutes 1.5 --tasks classify detect segment denoise upscale generate
+    python benchmarks/first_hour.py start --out first-hour/start
 
 `shapes` makes 2,000 JPEG files in 10 class folders: a shape of random color, size and place is rendered into a crop of
 one of scikit-image's photographs, at sizes from 100 to 800 pixels; 400 more are the test split. Then
 `pixelry train classify --data FOLDER --minutes 1.5` runs as a stranger would type it, and the model is evaluated.
 
 `time` runs `pixelry train TASK --data ... --minutes M` as a command and prints how long it took from its start to its
-end, report included, and when its first training step was over. PIXELRY_BFLOAT16=off leaves bfloat16 out, as on most
-laptops.
+end, report included. `start` prints when the first training step of a command was over. PIXELRY_BFLOAT16=off leaves
+bfloat16 out, as on most laptops; an empty PIXELRY_CACHE makes it the first run on a machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -109,51 +108,69 @@ def make_shapes(folder: Path, *, seed: int = 0) -> None:
                 picture(shape, rng, backgrounds).save(home / f"{number:04d}.jpg", quality=90)
 
 
-def run(*words: str) -> tuple[float, float]:
-    """Run a command of Pixelry's; return its seconds and those until its first step was over."""
+# Runs Pixelry's command line in a process of its own until the first training step is over.
+FIRST_STEP = """
+import os, sys, time
+began = time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - int(open("/proc/self/stat").read().split()[21]) / 100)
+from pixelry import cli
+from pixelry.training.module import TrainingModule
+step = TrainingModule.training_step
+def first(self, *given):
+    step(self, *given)
+    print(f"first step after {time.time() - began:.1f} s", flush=True)
+    os._exit(0)
+TrainingModule.training_step = first
+sys.argv = ["pixelry", *sys.argv[1:]]
+cli.main()
+"""
+
+
+def run(*words: str) -> float:
+    """Run a command of Pixelry's, with its messages and when they came; return its seconds."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "pixelry", *words]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+    with subprocess.Popen([sys.executable, "-m", "pixelry", *words], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             print(f"  {time.perf_counter() - start:6.1f} s  {line.rstrip()}", flush=True)
     assert process.returncode == 0, f"exit code {process.returncode}"
-    return time.perf_counter() - start, math.nan
+    return time.perf_counter() - start
 
 
-def first_step(folder: Path, total: float) -> float:
-    """Return the seconds from a command's start to its first row of figures, from the file's own clock."""
-    with (folder / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    return float(rows[0]["seconds"]) / max(1, int(rows[0]["step"])) if rows else math.nan
+def metrics_of(run_folder: Path, data: str) -> dict[str, float]:
+    """Return the figures of a run's model on a data set, by the command `evaluate`."""
+    words = [sys.executable, "-m", "pixelry", "evaluate", str(run_folder), "--data", data, "--json"]
+    result: dict[str, float] = json.loads(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)[
+        "metrics"
+    ]
+    return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["shapes", "time"])
+    parser.add_argument("what", choices=["shapes", "time", "start"])
     parser.add_argument("--minutes", type=float, default=1.5)
-    parser.add_argument("--tasks", nargs="*", default=list(DATA))
+    parser.add_argument("--tasks", nargs="*", default=[*DATA, "generate"])
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     out = given.out or Path(tempfile.mkdtemp())
+    minutes = ["--minutes", str(given.minutes)]
+    if given.what in ("shapes", "start") and not (out / "data").exists():
+        make_shapes(out / "data")
     if given.what == "shapes":
-        if not (out / "data").exists():
-            make_shapes(out / "data")
-        seconds, _ = run(
-            "train", "classify", "--data", str(out / "data"), "--minutes", str(given.minutes), "--out", str(out / "run")
-        )
-        text = subprocess.run(
-            [sys.executable, "-m", "pixelry", "evaluate", str(out / "run"), "--data", str(out / "data"), "--json"],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        print(json.dumps({"seconds": round(seconds, 1), **json.loads(text)["metrics"]}, indent=2))
-        return
-    for task in given.tasks:
-        seconds, _ = run(
-            "train", task, "--data", DATA.get(task, "digits"), "--minutes", str(given.minutes), "--out", str(out / task)
-        )
-        limit = 60 * given.minutes * 1.1 + 15
-        print(json.dumps({"task": task, "minutes": given.minutes, "seconds": round(seconds, 1), "limit": limit}))
+        seconds = run("train", "classify", "--data", str(out / "data"), *minutes, "--out", str(out / "run"))
+        print(json.dumps({"seconds": round(seconds, 1), **metrics_of(out / "run", str(out / "data"))}, indent=2))
+    elif given.what == "start":
+        for task, data in (("detect", "shapes"), ("classify", str(out / "data"))):
+            print(task, flush=True)
+            folder = str(out / f"start-{task}")
+            subprocess.run(
+                [sys.executable, "-c", FIRST_STEP, "train", task, "--data", data, "--out", folder], check=True
+            )
+    else:
+        for task in given.tasks:
+            seconds = run("train", task, "--data", DATA.get(task, "digits"), *minutes, "--out", str(out / task))
+            limit = 60 * given.minutes * 1.1 + 15
+            print(json.dumps({"task": task, "minutes": given.minutes, "seconds": round(seconds, 1), "limit": limit}))
 
 
 if __name__ == "__main__":
