@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from pixelry.data.dataset import FileImages, Split
-from pixelry.data.letterbox import letterbox
+from pixelry.data.letterbox import letterbox, place_in
 from pixelry.data.loading import Fit, fit_image
 from pixelry.data.patches import image_sizes
 
@@ -41,9 +41,45 @@ def crop_mode_for(split: Split) -> CropMode:
 
     Only headers are read; images that would have to be decoded count as ordinary photographs.
     """
+    return "squash" if _share_of_long_images(split) > MAX_SHARE else "center"
+
+
+def crop_notes(split: Split) -> tuple[str, ...]:
+    """Return a note where many images are so long that a center crop would lose half of them."""
+    share = _share_of_long_images(split)
+    if share <= MAX_SHARE:
+        return ()
+    return (
+        f"{share:.0%} of the training images are more than {MAX_ASPECT:g} times as long as wide: unless crop_mode is "
+        "set, all are stretched to the network's size, so that nothing is cropped",
+    )
+
+
+def _share_of_long_images(split: Split) -> float:
     if not isinstance(split.images, FileImages) or not len(split):
-        return "center"
+        return 0.0
     chosen = torch.linspace(0, len(split) - 1, min(HEADERS, len(split))).round().long()
     sizes = torch.tensor(image_sizes(split.subset(chosen)), dtype=torch.float64)
-    aspects = sizes.amax(1) / sizes.amin(1)
-    return "squash" if float((aspects > MAX_ASPECT).double().mean()) > MAX_SHARE else "center"
+    return float((sizes.amax(1) / sizes.amin(1) > MAX_ASPECT).double().mean())
+
+
+def uncropped(values: Tensor, size: tuple[int, int], crop_mode: CropMode) -> Tensor:
+    """Return a map of values over a network's input as one over the largest part of the image with its aspect.
+
+    After "center" it is that already: the network saw the central part. After the others it becomes one of the whole
+    image.
+
+    Args:
+        values: (H, W) over the network's input.
+        size: (height, width) of the image.
+        crop_mode: How the image came to the network's size.
+    """
+    if crop_mode == "center":
+        return values
+    if crop_mode == "border":
+        place = place_in(size, (int(values.shape[0]), int(values.shape[1])))
+        (top, left), (height, width) = place.corner, place.size
+        return values[top : top + height, left : left + width]
+    side = max(values.shape)
+    shape = [max(1, round(side * own / max(size))) for own in size]
+    return F.resize(values[None], shape, antialias=True)[0]

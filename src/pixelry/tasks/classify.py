@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from pixelry.data.dataset import Dataset, Split, require_labels
-from pixelry.data.loading import Batch, native_size
+from pixelry.data.crop_modes import FITS, CropMode, crop_mode_for, crop_notes, uncropped
+from pixelry.data.dataset import Dataset, Split, image_to_tensor, require_labels
+from pixelry.data.loading import Batch, native_size, prepare
 from pixelry.errors import UsageError
 from pixelry.tasks._class_weights import balanced_weights, class_named, imbalance_notes, weights_by_name
 from pixelry.tasks._classify_metrics import ClassifyEvaluator
@@ -21,7 +23,7 @@ from pixelry.tasks._explain import evidence_maps
 from pixelry.tasks._mistakes import mistake_evidence
 from pixelry.tasks._two_classes import decide
 from pixelry.tasks._views import Views, mean_logits
-from pixelry.tasks.base import OF_TRAINING, Block, Candidate, Evaluator, Source, Task
+from pixelry.tasks.base import OF_TRAINING, Block, Candidate, Evaluator, Source, Task, size_of
 from pixelry.types import Labels, Result
 
 SMALL = 32  # of the longer side, in pixels: such images are taken as they are
@@ -41,6 +43,15 @@ class Classify(Task):
         temperature: Logits are divided by it before they become probabilities (Guo et al. 2017). Training fits it to
             the validation split when all else is done: label smoothing and mixing make a network less sure, and long
             training surer, than it has a right to be.
+        class_weights: Weight of each class in the loss: "balanced" (inversely proportional to its images), weights by
+            class name, or None for equal ones.
+        weights: The weights as numbers, one a class; follows from `class_weights`.
+        positive: Of two classes: the one that AUROC, precision and recall are of; by default the rarer one.
+        threshold: Of two classes: least probability at which the answer is the positive one; None takes the larger.
+        tta: Test-time augmentation: views whose probabilities are averaged, "none" for the image alone.
+        crop_mode: How images of another aspect come to the network's size: "center" (scaled to cover it, and cropped),
+            "border" (the whole image, with gray around) or "squash" (stretched). By default by the data: "center",
+            unless that would lose half of many of the images.
     """
 
     classes: tuple[str, ...]
@@ -53,6 +64,7 @@ class Classify(Task):
     positive: Any = ""
     threshold: float | None = None
     tta: Views = "none"
+    crop_mode: CropMode = field(default="center", metadata=OF_TRAINING)
 
     name: ClassVar[str] = "classify"
     monitor: ClassVar[str] = "accuracy"
@@ -104,6 +116,7 @@ class Classify(Task):
             DataError: No labels, or fewer than two classes.
         """
         require_labels(dataset)
+        options.setdefault("crop_mode", crop_mode_for(dataset["train"]))
         task, labels = cls(classes=dataset.classes, **options), dataset["train"].labels
         if task.class_weights == "balanced":
             task = dataclasses.replace(task, weights=balanced_weights(labels, len(task.classes)))
@@ -114,8 +127,8 @@ class Classify(Task):
 
     @classmethod
     def notes(cls, dataset: Dataset) -> tuple[str, ...]:
-        """Return a note where some classes have many more training images than others."""
-        return imbalance_notes(dataset)
+        """Return notes where classes have many more training images than others, or images extreme aspects."""
+        return (*imbalance_notes(dataset), *crop_notes(dataset["train"]))
 
     @classmethod
     def candidates(cls, split: Split) -> tuple[Candidate, ...]:
@@ -134,6 +147,14 @@ class Classify(Task):
     def outputs(self) -> dict[str, Any]:
         """Return the number of classes, which `build` needs."""
         return {"classes": len(self.classes)}
+
+    def fit_split(self, split: Split, *, size: tuple[int, int], channels: int, training: bool = False) -> Split:
+        """Return a split with its images at one size, by `crop_mode`."""
+        return prepare(split, size=size, channels=channels, fit=FITS[self.crop_mode])
+
+    def to_input(self, image: NDArray[Any], *, size: tuple[int, int], channels: int) -> Tensor:
+        """Return an image as uint8 (C, H, W) at the network's size, by `crop_mode`."""
+        return FITS[self.crop_mode](image_to_tensor(image, channels=channels), size=size)
 
     def losses(self, network: nn.Module, batch: Batch, phase: str = "main") -> dict[str, Tensor]:
         """Return the cross-entropy in nats.
@@ -189,7 +210,8 @@ class Classify(Task):
         labels = [result for result in results if isinstance(result, Labels)]
         maps = evidence_maps(network, images, torch.tensor([label.index for label in labels]))
         return [
-            dataclasses.replace(label, evidence=part.cpu().numpy()) for label, part in zip(labels, maps, strict=True)
+            dataclasses.replace(label, evidence=uncropped(part.cpu(), size_of(label.source), self.crop_mode).numpy())
+            for label, part in zip(labels, maps, strict=True)
         ]
 
     def decode(self, output: Tensor, sources: list[Source], names: list[str], *, size: tuple[int, int]) -> list[Labels]:
