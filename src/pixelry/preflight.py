@@ -223,5 +223,9 @@ def check_writer(to: str) -> None:
 def check_tour(out: str | Path, seconds: float) -> None:
     """Raise unless the tour's folder is new, empty, or that of an earlier tour."""
     check_numbers(seconds=seconds)
-    if not (Path(out) / TOUR_MARK).is_file():
-        check_folder(out)
+    folder = Path(out)
+    if (folder / TOUR_MARK).is_file():
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ExistsError(f"{folder} holds something that is no tour; give another --out (nothing is overwritten)")
+    check_folder(out)
