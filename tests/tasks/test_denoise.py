@@ -20,7 +20,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.utilities import dim_zero_cat
 
 import pixelry as px
-from pixelry import api
+from pixelry import api_compare
 from pixelry.blending import tile_starts
 from pixelry.data.dataset import FileImages, Split
 from pixelry.data.loading import SeededBatches, make_loader
@@ -472,14 +472,14 @@ def test_the_ladder_has_rungs_with_settings_of_their_own(photos: px.Dataset, her
 def test_a_comparison_that_is_stopped_keeps_what_it_has(
     photos: px.Dataset, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = api.train
+    train = api_compare.train
 
     def stopped(*given: Any, **options: Any) -> px.Model:
         if options["network"] == "tv":
             raise KeyboardInterrupt
         return train(*given, **options)
 
-    monkeypatch.setattr(api, "train", stopped)
+    monkeypatch.setattr(api_compare, "train", stopped)
     with pytest.raises(KeyboardInterrupt):
         px.compare("denoise", photos, networks=["wavelet", "tv"], steps=1, out=here / "c", progress=False)
     kept = json.loads((here / "c" / "comparison.json").read_text(encoding="utf-8"))

@@ -41,7 +41,10 @@ def exif_for(exif: bytes, *, width: int, height: int, dpi: Resolution | None) ->
     if not exif and dpi is None:
         return b""
     block = PILImage.Exif()
-    block.load(exif)
+    try:
+        block.load(exif)
+    except (SyntaxError, struct.error, ValueError, KeyError, OSError):
+        return exif  # what cannot be read cannot be changed either: the bytes stay as the file had them
     if EXIF_DIRECTORY in block:
         directory = block.get_ifd(EXIF_DIRECTORY)
         for tag, side in ((EXIF_WIDTH, width), (EXIF_HEIGHT, height)):
