@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pixelry.api import make_console, read_dataset, task_class, train
 from pixelry.arguments import verb
@@ -35,6 +35,9 @@ def compare(
     count: int = 1000,
     folds: int = 0,
     seed: int = 0,
+    accelerator: str = "auto",
+    precision: str = "auto",
+    memory_format: Literal["auto", "channels_last", "contiguous"] = "auto",
     progress: bool = True,
 ) -> Comparison:
     """Train several networks on the same data with the same budget: one table, one plot.
@@ -59,13 +62,16 @@ def compare(
         folds: Of classifiers: divide the training images into so many folds, train a model for each on the others, and
             judge every image by the one that was not trained on it; the budget is that of each of these runs.
         seed: Of each run.
+        accelerator: "auto", "cpu", "gpu", ... as Lightning names them.
+        precision: "auto" measures what is fastest here and right for each network; or "32-true", "bf16-mixed".
+        memory_format: "auto" measures; or "channels_last", "contiguous".
         progress: Show progress on stderr.
 
     Raises:
         UsageError: An unknown name or an option out of range, or generators without features to compare them by.
     """
     from pixelry import preflight
-    from pixelry.config import Budget
+    from pixelry.config import Budget, EngineConfig
 
     console, budget = make_console(progress), Budget(epochs, steps, minutes)
     preflight.check_training(
@@ -73,11 +79,15 @@ def compare(
         val_fraction=val_fraction, out=out,
     )  # fmt: skip
     preflight.check_numbers(count=count)
+    engine = EngineConfig(accelerator=accelerator, precision=precision, memory_format=memory_format)
     from pixelry import runs
     from pixelry.comparison import Comparison, Rung, measure, prediction_speed
     from pixelry.folders import free_folder
     from pixelry.folds import OUT_OF_FOLD, check_folds, cross_validate, fold_datasets
     from pixelry.rungs import check_rung, folder_name, parse_rung
+    from pixelry.training.devices import check_engine
+
+    check_engine(engine)
 
     names = list(networks) if networks else list(task_class(task).ladder)
     for name in names:
@@ -97,7 +107,8 @@ def compare(
         home = folder / folder_name(name)
         fit: Callable[..., Model] = partial(
             train, task, network=network, settings={**(settings or {}), **own}, epochs=epochs, steps=steps,
-            minutes=minutes, val_fraction=val_fraction, seed=seed, progress=progress,
+            minutes=minutes, val_fraction=val_fraction, seed=seed, accelerator=accelerator, precision=precision,
+            memory_format=memory_format, progress=progress,
             **{"size": size, "channels": channels, **options},
         )  # fmt: skip
         if parts:

@@ -125,7 +125,10 @@ def fast_path_for(
     accelerator = "cpu" if engine.accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
     budget = measuring_budget(config.budget) if budget is None else budget
     batch, key = _first_batch(split, config), _speed_key(task, config)
-    choice = choose_fast_path(network, task, batch, accelerator=accelerator, key=key, budget=budget, announce=announce)
+    choice = choose_fast_path(
+        network, task, batch, accelerator=accelerator, key=key, precision=engine.precision,
+        memory_format=engine.memory_format, budget=budget, announce=announce,
+    )  # fmt: skip
     precision = choice.precision if engine.precision == "auto" else engine.precision
     memory_format = choice.memory_format if engine.memory_format == "auto" else engine.memory_format
     return FastPath(precision, memory_format, choice.reason)

@@ -82,6 +82,8 @@ def choose_fast_path(
     *,
     accelerator: str,
     key: str,
+    precision: str = "auto",
+    memory_format: str = "auto",
     budget: float = BUDGET_SECONDS,
     announce: Callable[[str], None] = lambda text: None,
 ) -> FastPath:
@@ -95,6 +97,8 @@ def choose_fast_path(
         batch: A batch as a loader gives it (images uint8).
         accelerator: "cpu", or what Lightning chose.
         key: What the choice depends on beside the machine: the network with its options and the task.
+        precision: The one that the user chose; "auto" leaves it open.
+        memory_format: Likewise.
         budget: Seconds that the measurement may take.
         announce: Receives a line of text before anything is measured.
     """
@@ -104,7 +108,7 @@ def choose_fast_path(
     if accelerator != "cpu":
         bf16 = accelerator == "cuda" and torch.cuda.is_bf16_supported()
         return FastPath("bf16-mixed" if bf16 else "32-true", "channels_last", f"the usual on {accelerator}")
-    candidates = CANDIDATES if has_bfloat16() else tuple(path for path in CANDIDATES if path[0] == "32-true")
+    candidates = _candidates(precision, memory_format)
     batch = _first(batch, MAX_IMAGES)
     file = cache_dir() / "fast_path" / f"{_fingerprint(key, tuple(batch['image'].shape), candidates)}.json"
     try:
@@ -113,9 +117,16 @@ def choose_fast_path(
         announce(f"measuring the fastest precision and memory format ({budget:.2g} s at most) ...")
         choice = _measure(network, task, batch, candidates, budget)
     if choice is None:
-        return FastPath(*CANDIDATES[0], f"a step takes too long to compare others within {budget:.2g} s")
+        return FastPath(*candidates[0], f"a step takes too long to compare others within {budget:.2g} s")
     _keep(file, asdict(choice))
     return choice
+
+
+def _candidates(precision: str, memory_format: str) -> Candidates:
+    """Return what may be measured: all that the user left open, bfloat16 only where there is hardware for it."""
+    known = CANDIDATES if has_bfloat16() else CANDIDATES[:2]
+    chosen = [path for path in CANDIDATES if path[0] == precision] or known
+    return tuple(path for path in chosen if memory_format in ("auto", path[1]))
 
 
 def seconds_per_image(network: nn.Module, task: Task, batch: Batch, *, path: FastPath, key: str) -> float:
