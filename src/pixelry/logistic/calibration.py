@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-MAX_TEMPERATURE = 20.0
+MAX_TEMPERATURE = 1000.0  # and at least its inverse: logits of a network that has just begun to learn are tiny
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
