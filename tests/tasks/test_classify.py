@@ -11,6 +11,7 @@ from torch import nn
 from pixelry import Dataset
 from pixelry.data.dataset import Split
 from pixelry.errors import DataError, UsageError
+from pixelry.logistic.calibration import fit_temperature
 from pixelry.tasks.classify import Classify
 
 CLASSES = tuple("abcdefg")
@@ -141,3 +142,13 @@ def test_one_class_is_no_classification() -> None:
     split = Split(torch.zeros(3, 1, 4, 4, dtype=torch.uint8), {"label": torch.zeros(3, dtype=torch.int64)})
     with pytest.raises(DataError, match="one class, 'only'; a classifier needs at least two"):
         Classify.from_dataset(Dataset("d", {"train": split}, ("only",)))
+
+
+def test_tiny_logits_are_calibrated_too() -> None:
+    # As those of a network that has just begun to learn: right in nine of ten cases, and hardly apart.
+    labels = torch.arange(200) % 4
+    answers = torch.where(torch.arange(200) % 10 == 0, (labels + 1) % 4, labels)
+    logits = 1e-2 * torch.nn.functional.one_hot(answers, 4)
+    temperature = fit_temperature(logits, labels)
+    confidence = float((logits.double() / temperature).softmax(1).amax(1).mean())
+    assert confidence == pytest.approx(0.9, abs=0.01)
