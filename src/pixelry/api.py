@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pixelry.arguments import verb
-from pixelry.errors import UsageError
+from pixelry.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -167,7 +167,13 @@ def _train(
 
     if console:
         console.print(f"{config.network} on {dataset.describe()}; budget: {config.budget}", highlight=False)
-    model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console, begun=begun)
+    try:
+        model, result, split = runs.execute(config, dataset, folder, resume=resume, console=console, begun=begun)
+    except ImageError as error:
+        raise ImageError(
+            f"{error}; `pixelry data check` names every such image, and `pixelry data clean DATA --out NEW` makes a "
+            "list without them, for --data NEW"
+        ) from None
     if result.is_main and result.evaluator:
         findings = model.task.findings(model.network, result.evaluator, split)
         report = training_report(model, findings, folder, data=dataset.name, split="val")

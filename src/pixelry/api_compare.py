@@ -119,6 +119,8 @@ def compare(
             models, scores = (fit(dataset, out=home),), ()
             report = models[0].evaluate(dataset, split=split, features=features, count=count)
             judged, run = dataset.with_val(val_fraction)[split], home
+        if models[0].task.monitor != type(models[0].task).monitor:
+            monitor = models[0].task.monitor  # class weights are judged by the balanced accuracy
         rungs.append(
             Rung(
                 network=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ def predict_all(
     """Predict for images and videos; the arguments are those of `api.predict`, `boxes` those of some tasks alone."""
     from pixelry.denoising import for_images, noted
     from pixelry.folders import make_folder
-    from pixelry.inputs import all_results, gather, has_images, is_several, single_pages
+    from pixelry.inputs import all_results, gather, has_images, is_several, single_pages, with_page_notes
     from pixelry.model import load_model
     from pixelry.predictions import save_predictions
     from pixelry.tasks._restoration import Restoration
@@ -73,7 +74,10 @@ def predict_all(
             gathered = list(gathered)  # of files only where they lie is held
         count = len(gathered) if isinstance(gathered, list) else None
         failed = results.failed if skip_errors else None
-        gathered = single_pages(gathered, failed) if restores else gathered
+        if restores:
+            gathered = single_pages(gathered, failed)
+        else:
+            gathered = with_page_notes(gathered, lambda text: print(text, file=sys.stderr) if progress else None)
         if tile is None:
             found = loaded.predict_each(gathered, batch=batch, settings=given, failed=failed, explain=explain)
         else:

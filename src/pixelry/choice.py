@@ -48,17 +48,18 @@ class Choice:
         run = self.chosen
         if run.seconds_per_pass is None:
             return f"{run}"
+        passes = f"{_count(run.passes)} passes over {run.images:,} images"
         if run.config.budget.minutes is None:
-            text = f"{run}: {run.passes:.3g} passes over {run.images:,} images take about {_duration(run.seconds or 0)}"
-        else:
-            text = f"{run}: about {run.passes:.2g} passes over {run.images:,} images fit into {run.config.budget}"
-        if not self.stronger:
-            return text
+            text = f"{run}: {passes} take about {_duration(run.seconds or 0)}"
+            others = [f"; {other} would take {_duration(other.seconds or 0)}" for other in self.stronger[-1:]]
+            return "".join([text, *others])
+        text = f"{run}: about {passes} fit into {run.config.budget}"
+        if not run.fits:
+            needed = f"{_count(run.min_passes)} passes, for which it takes --minutes {run.min_minutes or 0:.2g}"
+            return f"{text}, fewer than the {needed}"
         # The nearest of the stronger ones is what a somewhat longer budget chooses.
-        other = self.stronger[-1]
-        if run.config.budget.minutes is None:
-            return f"{text}; {other} would take {_duration(other.seconds or 0)}"
-        return f"{text}; from {_duration(60 * (other.min_minutes or 0))} on it would be {other}"
+        others = [f"; with --minutes {other.min_minutes or 0:.2g} it would be {other}" for other in self.stronger[-1:]]
+        return "".join([text, *others])
 
 
 def choose(request: Request, dataset: Dataset, *, network: str | None = None, announce: Announce = print) -> Choice:
@@ -158,6 +159,11 @@ def network_for_weights(task: str, weights: str | None) -> str | None:
 def _weights_of(network: str, task: str) -> Mapping[str, Any]:
     weights: Mapping[str, Any] = getattr(plugins.network_for(network, task), "WEIGHTS", {})
     return weights
+
+
+def _count(number: float) -> str:
+    """Return a number of passes as people write it: 4.2, 16, 1,200."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _duration(seconds: float) -> str:

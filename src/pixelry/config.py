@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -245,6 +245,20 @@ def load_config(path: Path) -> RunConfig:
     config = _build(RunConfig, raw)
     assert isinstance(config, RunConfig)
     return config
+
+
+# Names of settings in other libraries, and here.
+SETTING_SYNONYMS = {"learning_rate": "lr", "batch_size": "batch", "num_epochs": "epochs", "wd": "weight_decay"}
+
+
+def unknown_setting(name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a setting that is not known, with the one that is probably meant."""
+    meant = SETTING_SYNONYMS.get(name, name)
+    return (
+        UsageError(f"unknown setting '{name}'; did you mean '{meant}'?")
+        if meant in {*known} - {name}
+        else unknown("setting", name, known)
+    )
 
 
 def parse_settings(items: list[str]) -> dict[str, Any]:

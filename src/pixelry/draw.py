@@ -272,7 +272,7 @@ def curves_figure(
     figure, axes = new_figure(6.5, 4.0)
     for color, (name, (x, y)) in zip(np.resize(COLORS, max(1, len(curves))), curves.items(), strict=False):
         axes.plot(x, y, "-", marker="o" if len(x) <= 40 else None, markersize=3.5, color=color, label=name)
-    if focus:
+    if focus and len(curves) > 1:
         axes.set_ylim(*_window([y for _, y in curves.values() if len(y)]))
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.grid(axis="y", color=GRID)

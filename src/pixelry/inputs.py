@@ -90,6 +90,23 @@ def single_pages(inputs: Iterable[Input], failed: list[tuple[str, str]] | None) 
         note_failure(item.name, ImageError(f"{problem}; {remedy}"), failed)
 
 
+def with_page_notes(inputs: Iterable[Input], announce: Callable[[str], None]) -> Iterator[Input]:
+    """Yield images, and announce each file of several pages or frames, of which the first alone is predicted.
+
+    Args:
+        inputs: As `gather` returns them.
+        announce: Receives a line of text.
+    """
+    for item in inputs:
+        pages = count_pages(item.content) if isinstance(item.content, Path) else 1
+        if pages > 1:
+            announce(
+                f"note: {item.name} has {pages:,} pages or frames, of which the first is predicted; for all of them: "
+                "pixelry pixels convert FILE --pages all --format png --out NEW"
+            )
+        yield item
+
+
 def note_failure(name: str, error: ImageError, failed: list[tuple[str, str]] | None) -> None:
     """Keep what is wrong with an image, or raise it, with the image's name, where there is nobody to tell."""
     if failed is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelry import declared, plugins
-from pixelry.config import DataConfig, Recipe, parse_settings, replace
+from pixelry.config import DataConfig, Recipe, parse_settings, replace, unknown_setting
 from pixelry.data.known import BUILT_IN_NAMES, DOWNLOADS, find_data, nearest_path
 from pixelry.errors import ExistsError, ImageError, ModelError, UsageError, unknown
 from pixelry.folders import check_folder, is_first_process
@@ -66,7 +66,7 @@ def check_settings(settings: Mapping[str, Any], task: str, networks: Sequence[st
     known = recipe.union(of_task, *(found for found in options if found)) - {"options", "channels", "size", "classes"}
     for name in settings:
         if name not in known:
-            raise unknown("setting", name, known)
+            raise unknown_setting(name, known)
 
 
 def check_data(source: Any, format: str | None = None) -> None:
@@ -227,5 +227,7 @@ def check_tour(out: str | Path, seconds: float) -> None:
     if (folder / TOUR_MARK).is_file():
         return
     if folder.is_dir() and any(folder.iterdir()):
-        raise ExistsError(f"{folder} holds something that is no tour; give another --out (nothing is overwritten)")
+        raise ExistsError(
+            f"{folder} is not empty, and holds something that is no tour; give another --out (nothing is overwritten)"
+        )
     check_folder(out)

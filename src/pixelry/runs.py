@@ -28,10 +28,11 @@ from pixelry.config import (
     load_config,
     replace,
     save_config,
+    unknown_setting,
 )
 from pixelry.data.dataset import Dataset, Split
 from pixelry.data.loading import native_size
-from pixelry.errors import UsageError, unknown
+from pixelry.errors import UsageError
 from pixelry.folders import fresh_folder, is_first_process
 from pixelry.machine import limit_threads
 from pixelry.model import Model
@@ -88,7 +89,7 @@ def apply_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
             network[key] = check_value(key, value, network_hints[key])
             _check_count(key, network[key], network_defaults[key].default)
         else:
-            raise unknown("setting", key, {*recipe_keys, *task_hints, *network_hints})
+            raise unknown_setting(key, {*recipe_keys, *task_hints, *network_hints})
     new_recipe = replace(config.recipe, {**recipe, "options": options})
     if new_recipe.augment != "none" and plugins.task_for(config.task, config.network).placed:
         raise UsageError(

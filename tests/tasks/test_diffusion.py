@@ -16,6 +16,7 @@ import pixelry as px
 from pixelry.data.dataset import Dataset, Split
 from pixelry.errors import DataError, ImageError, TrainingError, UsageError
 from pixelry.pixels import write_image
+from pixelry.tasks.base import Form
 from pixelry.tasks.generate import Diffusion
 from pixelry.tasks.generate.diffusion import samplers
 from pixelry.tasks.generate.diffusion.inpaint import repaint
@@ -406,12 +407,15 @@ def test_masks_must_fit(model: px.Model, few_digits: Dataset) -> None:
         model.inpaint(image, np.full((4, 8), 255, dtype=np.uint8))
 
 
-def test_pictures_of_several_sizes_need_a_size(here: Path) -> None:
+def test_pictures_of_several_sizes_come_to_the_smallest(here: Path) -> None:
     for i, size in enumerate([(8, 8), (12, 8), (8, 8)]):
         write_image(here / f"data/{i}.png", np.zeros(size, np.uint8))
+    model = px.train("generate", here / "data", network="ddpm", steps=1, val_fraction=0, settings=SMALL, **FAST)
+    assert model.card.size == (8, 8)
+    given = {"settings": SMALL, "size": (12, 12), **FAST}
+    assert px.train("generate", here / "data", network="ddpm", steps=1, val_fraction=0, **given).card.size == (12, 12)
     with pytest.raises(DataError, match="--size HEIGHTxWIDTH"):
-        px.train("generate", here / "data", network="ddpm", steps=1, val_fraction=0, **FAST)
-    px.train("generate", here / "data", network="ddpm", steps=1, val_fraction=0, size=(8, 8), settings=SMALL, **FAST)
+        model.task.input_form(px.load_dataset(here / "data")["train"], Form())
 
 
 def test_few_pictures_are_enough_to_begin() -> None:

@@ -221,7 +221,7 @@ def test_a_pace_too_slow_to_learn_is_told_with_what_helps() -> None:
     assert "fitted into" in pace.warning(4, 0.26, finished=True)
     fixed = Pace(Budget(steps=5), 200, (8, 8), (), min_steps=100)
     assert fixed.warning(5, 0.4) == (
-        "the run has only 5 steps (0.4 passes over 200 images), too few to learn much: --steps 100"
+        "the run has only 5 steps (0.4 passes over 200 images), which is little to learn from: --steps 100"
     )
 
 

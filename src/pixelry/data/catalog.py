@@ -55,7 +55,11 @@ def _load(source: Any, format: str | None) -> Dataset:
         return source
     if isinstance(source, str | Path):
         if format is not None or not _is_name(source):
-            return _path(find_data(source), format)
+            dataset = _path(find_data(source), format)
+            if str(source) not in {*BUILT_IN, *DOWNLOADS}:
+                return dataset
+            note = f"the folder {source} was read, and not the data set of that name: rename the folder for that"
+            return replace(dataset, notes=(*dataset.notes, note))
         dataset = _named(str(source))
         if not Path(source).is_dir() or source == "digits":
             return dataset

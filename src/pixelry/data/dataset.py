@@ -289,6 +289,11 @@ class Dataset:
         Raises:
             UsageError: The data set has no such split.
         """
+        if not isinstance(split, str):
+            raise UsageError(
+                f"{self.name}[{split!r}]: a data set has splits, and these have images: "
+                f"data['{next(iter(self.splits), 'train')}'][0]; its splits are {', '.join(self.splits)}"
+            )
         if split not in self.splits:
             raise unknown(f"split of {self.name}", split, self.splits)
         return self.splits[split]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import tifffile
 
 from pixelry.data.dataset import Dataset, FileImages
 from pixelry.data.findings import counted
@@ -20,6 +21,8 @@ from pixelry.pixels.pages import count_pages, has_more_pages
 PAGED, DEEP = (".tif", ".tiff", ".gif"), (".tif", ".tiff", ".png")
 # Images of a split that are looked at for their bits, spread over it: sets have one kind of camera or detector.
 LOOKS = 4
+# Of a PNG: its first bytes, and where its header has the bits a channel.
+PNG_SIGNATURE, PNG_DEPTH = b"\x89PNG", 24
 
 
 def with_file_notes(dataset: Dataset, path: Path) -> Dataset:
@@ -53,6 +56,8 @@ def shallow_bits(dataset: Dataset) -> int | None:
     most = 0
     for split in dataset.splits.values():
         deep = [file for file in _files_of(split.images) if file.suffix.lower() in DEEP]
+        if deep and not _has_16_bits(deep[0]):
+            continue  # the header answers without decoding anything
         for position in np.unique(np.linspace(0, len(deep) - 1, min(LOOKS, len(deep))).astype(int)):
             try:
                 image = read_image(deep[position])
@@ -61,6 +66,19 @@ def shallow_bits(dataset: Dataset) -> int | None:
             if image.dtype == np.uint16:
                 most = max(most, used_bits(image) or 0)
     return most if 0 < most < 16 else None
+
+
+def _has_16_bits(file: Path) -> bool:
+    """Return whether the header of a PNG or TIFF states 16 bits a channel; of what cannot be read it is False."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(PNG_DEPTH + 1)
+        if head.startswith(PNG_SIGNATURE):
+            return len(head) > PNG_DEPTH and head[PNG_DEPTH] == 16
+        with tifffile.TiffFile(file) as tiff:
+            return bool(tiff.pages[0].dtype == np.uint16)
+    except Exception:  # tifffile raises what its parser meets; a damaged file is named when it is used
+        return False
 
 
 def shallow_note(bits: int) -> str:

@@ -26,6 +26,7 @@ SMOOTHING = 0.8
 MIN_SMOOTHED = 5  # points from which on an average says more than the points
 LOG_RANGE = 30.0  # largest over smallest loss from which on the axis is logarithmic
 SIZE = (3.4, 2.4)  # of a figure, in inches: three stand side by side
+MIN_SPAN = 0.1  # of a vertical axis, as a part of its largest value: what changes less looks like no change
 MARKED = 30  # points up to which each has a marker
 
 
@@ -100,7 +101,8 @@ def training_curves(logs: Mapping[str, TrainingLog], *, task: str, monitor: str)
     once = "There was one validation, at the end: its metrics have no curves. "
     note = ("" if validated else once) + (
         "Validation metrics are of images that the network is not trained on. Seconds are those of training, passes "
-        "are over the training images. The last point is of the finished model, with what is fitted after training."
+        "are over the training images. The last point is of the last weights, with what is fitted after them; where "
+        "better ones were kept, the metrics above are theirs."
     )
     return (Tabs("Curves", tuple(tabs), note),) if tabs else ()
 
@@ -210,7 +212,12 @@ def _colors(count: int) -> list[str]:
 
 
 def _finish(axes: Any, count: int) -> None:
-    """Begin the axis of time at 0, and name the curves where there are several."""
+    """Begin the axis of time at 0, keep small changes small, and name the curves where there are several."""
     axes.set_xlim(left=0)
+    low, high = axes.dataLim.y0, axes.dataLim.y1
+    span = MIN_SPAN * max(abs(low), abs(high)) or MIN_SPAN
+    if axes.get_yscale() == "linear" and high - low < span:
+        middle = (low + high) / 2
+        axes.set_ylim(middle - span / 2, middle + span / 2)
     if count > 1:
         axes.legend(frameon=False, fontsize=7.5)

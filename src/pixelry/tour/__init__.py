@@ -68,7 +68,8 @@ def _visit_all(stop: Stop, console: Console) -> Iterator[Section]:
 def _prepare(folder: Path) -> Path:
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / TOUR_MARK).is_file():
-            raise ExistsError(f"{folder} holds something that is no tour; give another --out (nothing is overwritten)")
+            problem = f"{folder} is not empty, and holds something that is no tour"
+            raise ExistsError(f"{problem}; give another --out (nothing is overwritten)")
         shutil.rmtree(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

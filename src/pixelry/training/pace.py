@@ -14,6 +14,8 @@ from pixelry.training.module import TrainingModule
 Size = tuple[int, int]
 
 MIN_PASSES = 1.0  # over the training images; a run of fewer has not used all of its data
+# Of the steps that a run should have: one that had fewer is said to be too short when it is over.
+FINISHED_SHARE = 0.5
 # The first step builds kernels and fills caches; after so many the speed is known well enough.
 MEASURED_STEPS = 3
 
@@ -44,7 +46,9 @@ class Pace:
             passes: Over the training images.
             finished: Whether the run is over.
         """
-        if steps >= self.min_steps and passes >= MIN_PASSES:
+        # What was said at the beginning is an estimate; at the end only what is clearly too short is worth a warning.
+        min_steps = self.min_steps * (FINISHED_SHARE if finished else 1)
+        if steps >= min_steps and passes >= MIN_PASSES:
             return ""
         counts = f"{max(1, round(steps)):,} steps ({passes:.2g} passes over {self.images:,} images)"
         size = f"{self.size[0]}x{self.size[1]}"
@@ -54,7 +58,7 @@ class Pace:
             begin = f"only {counts} fitted into {self.budget} at {size}"
         else:
             begin = f"only about {counts} fit into {self.budget} at {size}"
-        return f"{begin}, too few to learn much: {' or '.join(self._remedies(steps, passes))}"
+        return f"{begin}, which is little to learn from: {' or '.join(self._remedies(steps, passes))}"
 
     def _remedies(self, steps: float, passes: float) -> list[str]:
         factor = max(self.min_steps / max(steps, 1e-9), MIN_PASSES / max(passes, 1e-9))

@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 
 from pixelry.data.dataset import Dataset, Split, image_to_tensor
 from pixelry.data.loading import generator_for, native_size
+from pixelry.data.patches import smallest_size
 from pixelry.data.sheet import as_picture
 from pixelry.draw import draw_samples
 from pixelry.errors import DataError, ImageError, UsageError, unknown
@@ -93,11 +94,17 @@ class Generate(Task):
 
     @classmethod
     def candidates(cls, split: Split) -> tuple[Candidate, ...]:
-        """Return the recommended generator at the images' own size, where it is one small size, and at smaller ones."""
+        """Return the recommended generator at the images' own size, where it is one small size, and at smaller ones.
+
+        Images of several sizes are brought to a square no larger than the smallest of them.
+        """
         native = native_size(split)
-        sides = [side for side in SIDES if native is None or side < min(native)]
-        own = [native] if native is not None and max(native) <= SIDES[0] else []
-        return tuple(Candidate(cls.recommended, size) for size in (*own, *((side, side) for side in sides)))
+        if native is not None and max(native) <= SIDES[0]:
+            sizes = [native, *((side, side) for side in SIDES if side < min(native))]
+        else:
+            smallest = min(smallest_size(split))
+            sizes = [(side, side) for side in SIDES if side <= smallest] or [(smallest, smallest)]
+        return tuple(Candidate(cls.recommended, size) for size in sizes)
 
     def drawing(self) -> dict[str, Any]:
         """Return the options by which pictures are drawn, for the record of each."""
