@@ -55,7 +55,7 @@ def test_the_largest_size_that_is_seen_often_enough_is_chosen(photographs: Datas
     needed = 100 * 30 * 64 * 64 / 1e6 / LOSS_AND_GRADIENT / 60
     chosen = choice.choose(request(minutes=1.01 * needed), photographs, announce=silent)
     assert (chosen.chosen.config.network, chosen.chosen.size) == ("cnn", (64, 64))
-    assert "cnn at 64x64: about 1e+02 passes over 30 images fit into" in chosen.reason
+    assert "cnn at 64x64: about 101 passes over 30 images fit into" in chosen.reason
     assert "it would be cnn at 96x96" in chosen.reason
     assert choice.choose(request(minutes=0.99 * needed), photographs, announce=silent).chosen.size == (48, 48)
 

@@ -20,7 +20,7 @@ from pixelry.tasks._explain import evidence_maps
 
 SHOWN = 32
 EXPLAINED = 8
-SIDE = 160  # pixels of each of the three images of a mistake
+SIDE = 120  # pixels of each of the three images of a mistake
 GAP = 4
 
 
