@@ -5,7 +5,7 @@
     python benchmarks/first_hour.py start --out first-hour/start
 
 `shapes` makes 2,000 JPEG files in 10 class folders: a shape of random color, size and place is rendered into a crop of
-one of scikit-image's photographs, at sizes from 100 to 800 pixels; 400 more are the test split. Then
+one of scikit-image's photographs, at sizes from 100 to 800 pixels and aspects from 1:2 to 2:1; 400 more are the test split. Then
 `pixelry train classify --data FOLDER --minutes 1.5` runs as a stranger would type it, and the model is evaluated.
 
 `time` runs `pixelry train TASK --data ... --minutes M` as a command and prints how long it took from its start to its
@@ -81,8 +81,13 @@ def mask_of(shape: str, radius: int, angle: float) -> Image.Image:
 
 
 def picture(shape: str, rng: np.random.Generator, backgrounds: list[Image.Image]) -> Image.Image:
-    """Return a crop of a photograph, 100 to 800 pixels on each side, with a shape in it."""
-    width, height = (int(side) for side in rng.integers(100, 801, 2))
+    """Return a crop of a photograph with a shape in it.
+
+    Its sides have 100 to 800 pixels, and one is at most twice the other, as those of photographs are.
+    """
+    longer = rng.uniform(200, 800)
+    sides = [longer, longer * rng.uniform(0.5, 1.0)]
+    width, height = (round(side) for side in rng.permutation(sides))
     photograph = backgrounds[rng.integers(len(backgrounds))]
     part = rng.uniform(0.4, 1.0)
     crop = [max(32, int(side * part)) for side in photograph.size]

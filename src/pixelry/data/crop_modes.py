@@ -16,9 +16,9 @@ from pixelry.data.patches import image_sizes
 # "center": scaled to cover the size, and cropped at the center. "border": the whole image, with gray around it.
 # "squash": the whole image, stretched.
 CropMode = Literal["center", "border", "squash"]
-# A center crop of an image that is longer than so many times its height loses half of it, ...
-MAX_ASPECT = 2.0
-# ... which is too much where it happens to more than this share of the images.
+# A center crop of an image that is so many times as long as wide loses three tenths of it, ...
+MAX_ASPECT = 1.4
+# ... which is too much where it happens to more than this share of the images: what they show may lie there.
 MAX_SHARE = 0.05
 HEADERS = 500  # images whose sizes decide
 
@@ -37,7 +37,7 @@ FITS: dict[CropMode, Fit] = {"center": fit_image, "border": border_image, "squas
 
 
 def crop_mode_for(split: Split) -> CropMode:
-    """Return "squash" where a center crop would lose half of many of the images, else "center".
+    """Return "squash" where a center crop would lose much of many of the images, else "center".
 
     Only headers are read; images that would have to be decoded count as ordinary photographs.
     """
@@ -45,7 +45,7 @@ def crop_mode_for(split: Split) -> CropMode:
 
 
 def crop_notes(split: Split) -> tuple[str, ...]:
-    """Return a note where many images are so long that a center crop would lose half of them."""
+    """Return a note where many images are so long that a center crop would lose much of them."""
     share = _share_of_long_images(split)
     if share <= MAX_SHARE:
         return ()

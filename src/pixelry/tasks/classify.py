@@ -51,7 +51,7 @@ class Classify(Task):
         tta: Test-time augmentation: views whose probabilities are averaged, "none" for the image alone.
         crop_mode: How images of another aspect come to the network's size: "center" (scaled to cover it, and cropped),
             "border" (the whole image, with gray around) or "squash" (stretched). By default by the data: "center",
-            unless that would lose half of many of the images.
+            unless that would lose much of many of the images.
     """
 
     classes: tuple[str, ...]
