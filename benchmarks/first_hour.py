@@ -5,8 +5,9 @@
     python benchmarks/first_hour.py start --out first-hour/start
 
 `shapes` makes 2,000 JPEG files in 10 class folders: a shape of random color, size and place is rendered into a crop of
-one of scikit-image's photographs, at sizes from 100 to 800 pixels and aspects from 1:2 to 2:1; 400 more are the test split. Then
-`pixelry train classify --data FOLDER --minutes 1.5` runs as a stranger would type it, and the model is evaluated.
+one of scikit-image's photographs, at sizes from 100 to 800 pixels and aspects from 1:2 to 2:1; 400 more are the test
+split. Then `pixelry train classify --data FOLDER --minutes 1.5` runs as a stranger would type it, and the model is
+evaluated.
 
 `time` runs `pixelry train TASK --data ... --minutes M` as a command and prints how long it took from its start to its
 end, report included. `start` prints when the first training step of a command was over. PIXELRY_BFLOAT16=off leaves

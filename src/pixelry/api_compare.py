@@ -12,6 +12,7 @@ from pixelry.arguments import verb
 
 if TYPE_CHECKING:
     from pixelry.comparison import Comparison
+    from pixelry.data.findings import counted
     from pixelry.model import Model
 
 
@@ -100,7 +101,7 @@ def compare(
     split = OUT_OF_FOLD if folds else "test" if "test" in dataset.splits else "val"
     parts = fold_datasets(dataset, folds, seed=seed) if folds else []
     if console and parts:
-        console.print(f"{folds} folds of {len(names)} networks, {budget} for each run", highlight=False)
+        console.print(f"{counted(len(names), 'network')} in {folds} folds, {budget} for each run", highlight=False)
     rungs, sign = list[Rung](), -1 if task_class(task).higher_is_better else 1
     for name in names:
         network, own, options = parse_rung(name)

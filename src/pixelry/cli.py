@@ -180,7 +180,8 @@ def _plan(facts: dict[str, Any], as_json: bool) -> None:
     print(f"  network: {facts['network']} at {size}, {facts['parameters']:,} parameters")
     print(f"  data: {facts['images']:,} training images in batches of {facts['batch']}, lr {facts['lr']:g}")
     if facts["seconds_per_pass"] is not None:
-        print(f"  a pass: {facts['steps_per_pass']:,} steps, about {facts['seconds_per_pass']:.3g} s on this machine")
+        steps = facts["steps_per_pass"]
+        print(f"  a pass: {steps:,} step{'s' * (steps > 1)}, about {facts['seconds_per_pass']:.3g} s on this machine")
         print(f"  a sensible budget: --minutes {facts['sensible_minutes']:.2g} or more")
     for row in facts["candidates"][:-1]:
         print(

@@ -118,6 +118,8 @@ def word_hint(extra: Sequence[str], words: Sequence[str], parameters: Sequence[A
     if flag in ("--networks", "--only"):
         return f"; names are separated by commas, without spaces: {flag} {value.rstrip(',')},{','.join(extra)}"
     flags = {found for parameter in parameters for found in _flags(parameter)}
+    if "--data" in flags and first in plugins.tasks.names() and place > 1:
+        return f"; the task comes first: pixelry {words[0]} {first} --data {value}"
     if "--data" in flags and "--data" not in words:
         return f"; data goes with a flag: --data {first}"
     return ""
