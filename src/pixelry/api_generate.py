@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pixelry.api import make_console
 from pixelry.arguments import verb
 from pixelry.errors import UsageError
 
@@ -70,6 +71,9 @@ def generate(
 
     loaded = load_model(model)
     settings = _given(loaded, steps=steps, guidance=guidance, sampler=sampler)
+    if console := make_console(progress):
+        for warning in loaded.card.training.get("warnings", ()):
+            console.print(f"warning of the model's training: {warning}", markup=False, highlight=False, soft_wrap=True)
     with progress_bar(count, show=progress) as on_progress:
         # Asked for before a folder is made, so that what is wrong with it is said first.
         pictures = loaded.stream(count, label=label, seed=seed, start=start, settings=settings, on_progress=on_progress)
