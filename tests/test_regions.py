@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from skimage.measure import label, regionprops_table
 
 import pixelry as px
@@ -258,3 +259,10 @@ def test_other_models_measure_nothing(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", photo())
     with pytest.raises(UsageError, match="goes with a segmenter"):
         px.predict(model, tmp_path / "a.png", measure=True, out=tmp_path / "no")
+
+
+def test_stacks_of_masks_are_refused(here: Path) -> None:
+    tifffile.imwrite(here / "stack.tif", np.ones((3, 8, 8), np.uint8), photometric="minisblack")
+    with pytest.raises(UsageError, match=r"stack\.tif has 3 pages.*--pages all"):
+        measure_files(here / "stack.tif", here / "out")
+    assert not (here / "out").exists()

@@ -17,6 +17,7 @@ from pixelry.data.findings import counted
 from pixelry.errors import ImageError, UsageError
 from pixelry.pixels import image_files, read_image, write_image
 from pixelry.pixels.measure import PixelSize, Row, columns_of, measure_labels, parse_pixel_size
+from pixelry.pixels.pages import count_pages
 from pixelry.regions import Regions, measure_ids
 
 TABLE, SUMMARY = "regions.csv", "region-summary.csv"
@@ -133,6 +134,12 @@ def measure_files(
     masks = image_files(files)
     if not masks:
         raise UsageError(f"no masks in {files}")
+    for mask in masks:
+        if (pages := count_pages(mask)) > 1:
+            raise UsageError(
+                f"{mask} has {pages:,} pages, and a mask is measured with its image: write each page as a file first, "
+                "of the images too (pixelry pixels convert FOLDER --pages all --format png --out NEW)"
+            )
     partners = {} if images is None else _partners(masks, Path(images))
     folder = make_folder(out)
     taken: Counter[str] = Counter()
