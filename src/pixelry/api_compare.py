@@ -12,7 +12,6 @@ from pixelry.arguments import verb
 
 if TYPE_CHECKING:
     from pixelry.comparison import Comparison
-    from pixelry.data.findings import counted
     from pixelry.model import Model
 
 
@@ -83,6 +82,7 @@ def compare(
     engine = EngineConfig(accelerator=accelerator, precision=precision, memory_format=memory_format)
     from pixelry import runs
     from pixelry.comparison import Comparison, Rung, measure, prediction_speed
+    from pixelry.data.findings import counted
     from pixelry.folders import free_folder
     from pixelry.folds import OUT_OF_FOLD, check_folds, cross_validate, fold_datasets
     from pixelry.rungs import check_rung, folder_name, parse_rung
@@ -101,7 +101,7 @@ def compare(
     split = OUT_OF_FOLD if folds else "test" if "test" in dataset.splits else "val"
     parts = fold_datasets(dataset, folds, seed=seed) if folds else []
     if console and parts:
-        console.print(f"{counted(len(names), 'network')} in {folds} folds, {budget} for each run", highlight=False)
+        console.print(f"{folds} folds of {counted(len(names), 'network')}, {budget} for each run", highlight=False)
     rungs, sign = list[Rung](), -1 if task_class(task).higher_is_better else 1
     for name in names:
         network, own, options = parse_rung(name)

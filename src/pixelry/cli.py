@@ -247,7 +247,7 @@ def _generate(made: Any, as_json: bool) -> None:
         images = [result.to_dict() for result in made]
         print_json({"count": made.total, "images": images, "folder": str(made.folder)})
     else:
-        print(f"{made.total:,} images in {made.folder}; a sheet of the first ones: {made.folder / 'sheet.png'}")
+        print(f"{made.total:,} pictures in {made.folder}; a sheet of the first ones: {made.folder / 'sheet.png'}")
 
 
 @_verb("inpaint", api_generate.inpaint, options=("mask",))

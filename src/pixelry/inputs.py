@@ -14,6 +14,7 @@ from PIL import Image as PILImage
 from torch import Tensor
 
 from pixelry.data.dataset import Dataset, FileImages, Split
+from pixelry.data.file_notes import PAGED
 from pixelry.data.loading import eval_batch
 from pixelry.errors import ImageError, UsageError
 from pixelry.pixels import as_float, drop_alpha, image_files, read_image, to_grey
@@ -98,8 +99,8 @@ def with_page_notes(inputs: Iterable[Input], announce: Callable[[str], None]) ->
         announce: Receives a line of text.
     """
     for item in inputs:
-        pages = count_pages(item.content) if isinstance(item.content, Path) else 1
-        if pages > 1:
+        file = getattr(item, "content", None)
+        if isinstance(file, Path) and file.suffix.lower() in PAGED and (pages := count_pages(file)) > 1:
             announce(
                 f"note: {item.name} has {pages:,} pages or frames, of which the first is predicted; for all of them: "
                 "pixelry pixels convert FILE --pages all --format png --out NEW"
