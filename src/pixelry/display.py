@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -157,12 +158,12 @@ def _template() -> Any:
     return environment.get_template("card.html")
 
 
-class Shown:
+class Shown(ABC):
     """Shows itself in a notebook as the image that `preview` returns."""
 
+    @abstractmethod
     def preview(self) -> NDArray[np.uint8]:
         """Return an image to look at, (H, W) or (H, W, 3) uint8, at most about a thousand pixels wide."""
-        raise NotImplementedError
 
     def thumbnail(self, side: int) -> NDArray[np.uint8]:
         """Return the preview with its longer side at most `side` pixels, and at least half as many."""
